@@ -1,0 +1,6 @@
+// Ids of the API's resources: a prefix and letters and digits drawn from the system's random source.
+import { randomInt } from 'node:crypto';
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+export const newId = (prefix: string, length = 24) =>
+  prefix + Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');

@@ -1,0 +1,80 @@
+// What the server and a model host say to each other over IPC: one host per loaded base model.
+// Text goes in as messages or a prompt; the host renders and tokenizes with the one template.
+import { z } from 'zod';
+
+export const ChatMessage = z.looseObject({ role: z.string(), content: z.unknown() });
+
+const Prompt = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('chat'), messages: z.array(ChatMessage) }),
+  z.strictObject({ kind: z.literal('text'), text: z.string() }),
+  z.strictObject({ kind: z.literal('tokens'), tokens: z.array(z.int()) }),
+]);
+
+/** A GGUF adapter file and its strength (1 = as trained); null: the base model. */
+const Adapter = z.strictObject({ path: z.string(), scale: z.number() }).nullable();
+export type Adapter = z.infer<typeof Adapter>;
+
+export const SampleRequest = z.strictObject({
+  id: z.string(),
+  adapter: Adapter,
+  prompt: Prompt,
+  /** Null: until the context is full. */
+  maxTokens: z.int().min(0).nullable(),
+  temperature: z.number(),
+  topP: z.number(),
+  seed: z.int().nullable(),
+  stop: z.array(z.string()),
+  /** Number of alternatives; null: no log-probabilities. */
+  logprobs: z.int().min(0).nullable(),
+});
+export type SampleRequest = z.infer<typeof SampleRequest>;
+
+/** Log-probability of every token after the first, from the full softmax. */
+export const ScoreRequest = z.strictObject({
+  id: z.string(),
+  adapter: Adapter,
+  tokens: z.array(z.int()).min(1),
+});
+export type ScoreRequest = z.infer<typeof ScoreRequest>;
+
+export const ToHost = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('sample'), request: SampleRequest }),
+  z.strictObject({ type: z.literal('score'), request: ScoreRequest }),
+  z.strictObject({ type: z.literal('cancel'), id: z.string() }),
+]);
+export type ToHost = z.infer<typeof ToHost>;
+
+export const TokenLogprob = z.strictObject({
+  token: z.string(),
+  bytes: z.array(z.int()),
+  logprob: z.number(),
+  top: z.array(z.strictObject({ token: z.string(), bytes: z.array(z.int()), logprob: z.number() })),
+});
+export type TokenLogprob = z.infer<typeof TokenLogprob>;
+
+export const FromHost = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('ready'), contextLength: z.int() }),
+  z.strictObject({
+    type: z.literal('piece'),
+    id: z.string(),
+    text: z.string(),
+    logprobs: z.array(TokenLogprob).nullable(),
+  }),
+  z.strictObject({
+    type: z.literal('end'),
+    id: z.string(),
+    finishReason: z.enum(['stop', 'length']),
+    promptTokens: z.int(),
+    completionTokens: z.int(),
+  }),
+  z.strictObject({ type: z.literal('scored'), id: z.string(), logProbs: z.array(z.number()) }),
+  /** The request failed; the host lives on. `param` names the wire field where one is at fault. */
+  z.strictObject({
+    type: z.literal('error'),
+    id: z.string(),
+    code: z.string(),
+    message: z.string(),
+    param: z.string().nullable(),
+  }),
+]);
+export type FromHost = z.infer<typeof FromHost>;
