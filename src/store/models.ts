@@ -1,0 +1,52 @@
+// Rows of the `models` table: fine-tuned models and checkpoints that can be served.
+import type { Query } from './database.ts';
+
+export type ModelRow = {
+  readonly id: string;
+  readonly created_at: number;
+  readonly owned_by: string;
+  readonly base_model: string;
+  readonly job_id: string;
+  /** Null for the job's final model, else the step of the checkpoint. */
+  readonly step: number | null;
+  /** PEFT folder and GGUF file, relative to the data directory. */
+  readonly adapter: string;
+  readonly gguf_adapter: string;
+};
+
+const COLUMNS = 'id, created_at, owned_by, base_model, job_id, step, adapter, gguf_adapter';
+
+export async function insertModel(query: Query, model: ModelRow): Promise<void> {
+  const { id, created_at, owned_by, base_model, job_id, step, adapter, gguf_adapter } = model;
+  await query(`insert into models (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)`, [
+    id,
+    created_at,
+    owned_by,
+    base_model,
+    job_id,
+    step,
+    adapter,
+    gguf_adapter,
+  ]);
+}
+
+export async function getModel(query: Query, id: string): Promise<ModelRow | null> {
+  const [row] = await query<ModelRow>(`select ${COLUMNS} from models where id = $1`, [id]);
+  return row ?? null;
+}
+
+/** Newest first. */
+export function listModels(query: Query): Promise<ModelRow[]> {
+  return query(`select ${COLUMNS} from models order by seq desc`);
+}
+
+export function modelsOfJob(query: Query, jobId: string): Promise<ModelRow[]> {
+  return query(`select ${COLUMNS} from models where job_id = $1 order by seq`, [jobId]);
+}
+
+export async function deleteModel(query: Query, id: string): Promise<ModelRow | null> {
+  const [row] = await query<ModelRow>(`delete from models where id = $1 returning ${COLUMNS}`, [
+    id,
+  ]);
+  return row ?? null;
+}
