@@ -73,16 +73,17 @@ export function tensorShapes(config: {
 export const isRotary = (huggingFace: string) => /\.self_attn\.[qk]_proj\b/.test(huggingFace);
 
 type RowOrder = 'gguf' | 'hugging-face';
-/** Reorders the rows of a query or key matrix [heads·headDim, columns] into the order `to`. */
-export function reorderRotaryRows(
-  values: Float32Array,
+/** Reorders the rows of a query or key matrix [heads·headDim, …] into the order `to`; a matrix
+ *  may come as numbers or as bytes. */
+export function reorderRotaryRows<T extends Float32Array | Uint8Array>(
+  values: T,
   rows: number,
   headDim: number,
   to: RowOrder,
-): Float32Array {
+): T {
   const columns = values.length / rows;
   const half = headDim / 2;
-  const out = new Float32Array(values.length);
+  const out = values.slice() as T;
   for (let row = 0; row < rows; row++) {
     const inHead = row % headDim;
     const apart = row - inHead + (inHead & 1) * half + (inHead >> 1);

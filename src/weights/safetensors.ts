@@ -4,6 +4,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { writeAll, writeAtomically } from './atomic-write.ts';
 import { readExactly } from './gguf.ts';
 import { dequantize } from './quantize.ts';
 
@@ -133,3 +134,47 @@ function parseHeader(path: string, text: string): Record<string, unknown> {
     });
   }
 }
+
+export type SafetensorsSource = SafetensorsEntry & {
+  readonly name: string;
+  readonly bytes: () => Promise<Uint8Array>;
+};
+
+/** Replaces `path` only when all of the new file is on the disk; asks for one tensor at a time. */
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly SafetensorsSource[],
+): Promise<void> {
+  // transformers refuses a file without this entry.
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let offset = 0;
+  for (const tensor of tensors) {
+    const end = offset + byteLength(tensor);
+    header[tensor.name] = {
+      dtype: tensor.dtype,
+      shape: tensor.shape,
+      data_offsets: [offset, end],
+    };
+    offset = end;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
+  json.copy(padded);
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(padded.length));
+  await writeAtomically(path, async (handle) => {
+    await writeAll(handle, prefix);
+    await writeAll(handle, padded);
+    for (const tensor of tensors) {
+      const bytes = await tensor.bytes();
+      if (bytes.length !== byteLength(tensor))
+        throw new RangeError(
+          `tensor '${tensor.name}' has ${bytes.length} bytes, expected ${byteLength(tensor)}`,
+        );
+      await writeAll(handle, bytes);
+    }
+  });
+}
+
+const byteLength = ({ dtype, shape }: SafetensorsEntry) =>
+  shape.reduce((product, n) => product * n, 1) * BYTES[dtype];
