@@ -1,0 +1,28 @@
+// `npm run bench -- NAME [--json] [flags of that bench]`: runs bench/NAME.ts and prints what its
+// `run(args)` returns as one JSON object on stdout; everything a bench says goes to stderr.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ROOT, runChild, setUpOrExit } from './setup.mjs';
+
+const FOLDER = join(ROOT, 'bench');
+const names = readdirSync(FOLDER)
+  .filter((file) => /^[a-z-]+\.ts$/.test(file))
+  .map((file) => file.slice(0, -'.ts'.length))
+  .sort();
+const [name, ...rest] = process.argv.slice(2);
+
+if (name === undefined || !names.includes(name)) {
+  process.stderr.write(`${name === undefined ? 'Which bench?' : `There is no bench "${name}".`}\n`);
+  process.stderr.write(`npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}\n`);
+  process.exit(2);
+}
+const node = setUpOrExit();
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  process.exitCode = await runChild(node, process.argv.slice(1));
+} else {
+  const { run } = await import(pathToFileURL(join(FOLDER, `${name}.ts`)).href);
+  const result = await run(rest.filter((arg) => arg !== '--json'));
+  const json = rest.includes('--json') ? JSON.stringify(result) : JSON.stringify(result, null, 2);
+  process.stdout.write(`${json}\n`);
+}
