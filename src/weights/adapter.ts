@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { CodedError } from '../lib/coded-error.ts';
 import { writeTextAtomically } from './atomic-write.ts';
 import type { ModelConfig } from './config.ts';
 import { type GgufFile, openGguf } from './gguf.ts';
@@ -24,7 +25,11 @@ export type Adapter = {
   readonly tensors: ReadonlyMap<string, AdapterTensor>;
 };
 
-export class AdapterError extends Error {}
+export class AdapterError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('invalid_adapter', message, { cause });
+  }
+}
 
 /** Factor on B·A. LoRA (arXiv:2106.09685) §4.1; rank-stabilized: rsLoRA (arXiv:2312.03732). */
 export const adapterScale = ({

@@ -1,6 +1,7 @@
 // One description of a model's shape, read from GGUF metadata or from a Hugging Face config.json.
 // What Tunery's llama does not compute is refused here, by name, before any weight is read.
 import { z } from 'zod';
+import { CodedError } from '../lib/coded-error.ts';
 import type { GgufMetadata } from './gguf.ts';
 
 export type ModelConfig = {
@@ -28,7 +29,11 @@ export type RopeScaling = {
 };
 
 /** Thrown for a model that is well-formed but not one that Tunery can train. */
-export class UnsupportedModelError extends Error {}
+export class UnsupportedModelError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('unsupported_model', message, { cause });
+  }
+}
 
 export const SUPPORTED_ARCHITECTURES = ['llama'] as const;
 

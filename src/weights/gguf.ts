@@ -4,6 +4,7 @@
 // Specification: ggml-org/ggml, docs/gguf.md.
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { CodedError } from '../lib/coded-error.ts';
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
@@ -30,7 +31,11 @@ export async function openGguf(path: string): Promise<GgufFile> {
   }
 }
 
-export class GgufError extends Error {}
+export class GgufError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('invalid_gguf', message, { cause });
+  }
+}
 
 export class GgufFile {
   readonly path: string;

@@ -3,9 +3,17 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CodedError } from '../lib/coded-error.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { configFromGguf, configFromHuggingFace, type ModelConfig } from './config.ts';
-import { type GgufFile, type GgufMetadata, type GgufValue, openGguf } from './gguf.ts';
+import {
+  type GgufFile,
+  type GgufMetadata,
+  type GgufTensor,
+  type GgufValue,
+  openGguf,
+  type TensorType,
+} from './gguf.ts';
 import { isRotary, reorderRotaryRows, tensorShapes, toGguf, toHuggingFace } from './names.ts';
 import { dequantize } from './quantize.ts';
 import { openSafetensors, openShards, type Safetensors } from './safetensors.ts';
@@ -25,6 +33,9 @@ export type ModelFile = {
   readonly tokenizer: () => Promise<Tokenizer>;
   readonly shape: (name: string) => readonly number[];
   readonly tensor: (name: string) => Promise<Float32Array>;
+  /** Type and bytes as they are in the file, in the file's row order. */
+  readonly storedType: (name: string) => TensorType;
+  readonly storedBytes: (name: string) => Promise<Uint8Array>;
   readonly close: () => Promise<void>;
 };
 
@@ -34,7 +45,11 @@ export async function openModel(path: string): Promise<ModelFile> {
   return statSync(path).isDirectory() ? openFolder(path) : openGgufModel(path);
 }
 
-export class ModelFileError extends Error {}
+export class ModelFileError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('invalid_model', message, { cause });
+  }
+}
 
 async function openGgufModel(path: string): Promise<ModelFile> {
   const file = await openGguf(path);
@@ -64,6 +79,8 @@ async function openGgufModel(path: string): Promise<ModelFile> {
       eosToken: token('eos_token_id'),
       tokenizer: async () => (await tokenizerModule()).tokenizerFromGguf(file.metadata),
       tensor: (name) => ggufTensor(file, config, name),
+      storedType: (name) => ggufEntry(file, name).type,
+      storedBytes: (name) => file.bytes(ggufEntry(file, name).name),
       close: () => file.close(),
     };
   } catch (error) {
@@ -90,15 +107,16 @@ async function ggufConfig(file: GgufFile): Promise<ModelConfig> {
 }
 
 async function ggufTensor(file: GgufFile, config: ModelConfig, name: string) {
-  const gguf = toGguf(name) ?? name;
-  const values = dequantize(file.tensors.get(gguf)?.type ?? 'F32', await file.bytes(gguf));
+  const entry = ggufEntry(file, name);
+  const values = dequantize(entry.type, await file.bytes(entry.name));
   if (!isRotary(name)) return values;
-  return reorderRotaryRows(
-    values,
-    file.tensors.get(gguf)!.shape[0]!,
-    config.headDim,
-    'hugging-face',
-  );
+  return reorderRotaryRows(values, entry.shape[0]!, config.headDim, 'hugging-face');
+}
+
+function ggufEntry(file: GgufFile, name: string): GgufTensor {
+  const entry = file.tensors.get(toGguf(name) ?? name);
+  if (!entry) throw new ModelFileError(`${file.path} has no tensor '${name}'.`);
+  return entry;
 }
 
 async function openFolder(path: string): Promise<ModelFile> {
@@ -127,6 +145,8 @@ async function openFolder(path: string): Promise<ModelFile> {
         return tokenizerFromJson(JSON.parse(tokenizerJson), texts.tokenizerConfig);
       },
       tensor: (name) => weights.tensor(name),
+      storedType: (name) => weights.entries.get(name)?.dtype ?? missing(path, name),
+      storedBytes: async (name) => (await weights.bytes(name)).bytes,
       close: () => weights.close(),
     };
   } catch (error) {
@@ -193,6 +213,10 @@ function describe(
   return { config, tensorNames: [...expected.keys()], parameterCount, shape };
 }
 
+function missing(path: string, name: string): never {
+  throw new ModelFileError(`${path} has no tensor '${name}'.`);
+}
+
 const textOrNull = (value: unknown) => (typeof value === 'string' ? value : null);
 
 async function readJson(path: string): Promise<Record<string, unknown> | null> {
@@ -200,6 +224,6 @@ async function readJson(path: string): Promise<Record<string, unknown> | null> {
   try {
     return JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {
-    throw new ModelFileError(`${path} is not valid JSON.`, { cause });
+    throw new ModelFileError(`${path} is not valid JSON.`, cause);
   }
 }

@@ -4,6 +4,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { CodedError } from '../lib/coded-error.ts';
 import { writeAll, writeAtomically } from './atomic-write.ts';
 import { readExactly } from './gguf.ts';
 import { dequantize } from './quantize.ts';
@@ -37,7 +38,11 @@ export async function openShards(path: string): Promise<Safetensors> {
   }
 }
 
-export class SafetensorsError extends Error {}
+export class SafetensorsError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('invalid_safetensors', message, { cause });
+  }
+}
 
 export class Safetensors {
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
@@ -129,9 +134,7 @@ function parseHeader(path: string, text: string): Record<string, unknown> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
   } catch (cause) {
-    throw new SafetensorsError(`${path} is not a safetensors file: its header is not JSON.`, {
-      cause,
-    });
+    throw new SafetensorsError(`${path} is not a safetensors file: its header is not JSON.`, cause);
   }
 }
 
