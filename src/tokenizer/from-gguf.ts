@@ -103,7 +103,7 @@ export const wordSplit = (tokens: readonly string[]) =>
 const BEFORE_WORD = new RegExp(`(?<=[^${SPACE}])(?=${SPACE})`, 'u');
 
 // Values of tokenizer.ggml.token_type (gguf.TokenType).
-const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE] = [1, 2, 3, 4, 6];
+const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE] = [1, 2, 3, 4, 6] as const;
 
 function addedTokens(tokens: readonly string[], types: readonly number[]): AddedToken[] {
   return tokens.flatMap((content, id) => {
@@ -123,7 +123,7 @@ function tokenId(metadata: Metadata, name: string): number | null {
   return value === undefined || value === null ? null : Number(value);
 }
 
-const indexOrNull = (types: readonly number[], type: number | undefined) => {
-  const at = types.findIndex((value) => value === type);
+const indexOrNull = (types: readonly number[], type: number) => {
+  const at = types.indexOf(type);
   return at < 0 ? null : at;
 };

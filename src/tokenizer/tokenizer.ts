@@ -30,7 +30,11 @@ export type Encoding = {
 export type { EncodeOptions, Span };
 
 /** Throws an Error naming what is not supported. Keys: the GGUF specification's `tokenizer.*`. */
-export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
+export function tokenizerFromGguf(
+  source: ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>,
+): Tokenizer {
+  const metadata: Readonly<Record<string, unknown>> =
+    source instanceof Map ? Object.fromEntries(source) : source;
   const json = metadata['tokenizer.huggingface.json'];
   if (typeof json !== 'string') return assemble(partsFromGguf(metadata));
   const tokens = metadata['tokenizer.ggml.tokens'] as ArrayLike<string> | undefined;
