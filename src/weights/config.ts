@@ -216,7 +216,7 @@ function linearScaling(factor: number, headDim: number): RopeScaling {
 
 /** Long waves are stretched by `factor`, short ones not, with a ramp between (transformers,
  *  modeling_rope_utils.py, _compute_llama3_parameters). */
-function llama3Factors(
+export function llama3Factors(
   rope: Extract<Rope, { rope_type: 'llama3' }>,
   theta: number,
   headDim: number,

@@ -77,7 +77,8 @@ async function openGgufModel(path: string): Promise<ModelFile> {
       chatTemplate: textOrNull(file.metadata.get('tokenizer.chat_template')),
       bosToken: token('bos_token_id'),
       eosToken: token('eos_token_id'),
-      tokenizer: async () => (await tokenizerModule()).tokenizerFromGguf(file.metadata),
+      tokenizer: async () =>
+        (await tokenizerModule()).tokenizerFromGguf(Object.fromEntries(file.metadata)),
       tensor: (name) => ggufTensor(file, config, name),
       storedType: (name) => ggufEntry(file, name).type,
       storedBytes: (name) => file.bytes(ggufEntry(file, name).name),

@@ -11,9 +11,9 @@ export class TokenizerMetadataError extends CodedError {
 }
 
 /** llama.cpp's names of pre-tokenizers, by what tokenizer.json says. */
-const LLAMA3_PATTERN =
+export const LLAMA3_PATTERN =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
 
 const Part: z.ZodType<Part> = z.lazy(() =>
   z.looseObject({
@@ -71,7 +71,7 @@ export function tokenizerMetadata(
     typeof pair === 'string' ? pair : pair.join(' '),
   );
   const fields = new Map<string, GgufField>([
-    ['tokenizer.ggml.model', { type: 'string', value: byteLevel ? 'gpt2' : 'llama' }],
+    ['tokenizer.ggml.model', { type: 'string', value: byteLevel ? 'gpt2' : spellingModel(json) }],
     ['tokenizer.ggml.tokens', { type: 'string[]', value: tokens }],
     ['tokenizer.ggml.token_type', { type: 'i32[]', value: tokenTypes(json, tokens) }],
   ]);
@@ -101,6 +101,17 @@ export function tokenizerMetadata(
   set('add_space_prefix', { type: 'bool', value: prependsSpace(json) });
   fields.set('tokenizer.huggingface.json', { type: 'string', value: text });
   return fields;
+}
+
+/** llama.cpp's SentencePiece BPE aborts the process at a character that is neither in the vocabulary
+ *  nor has byte tokens. Its unigram tokenizer has an unknown token and, without merges, spells the
+ *  same characters. */
+function spellingModel(json: TokenizerJson): 'llama' | 't5' {
+  if (json.model.byte_fallback) return 'llama';
+  if (json.model.merges.length === 0) return 't5';
+  throw new TokenizerMetadataError(
+    'tokenizer.json: a SentencePiece BPE with merges and without byte_fallback is not supported by llama.cpp.',
+  );
 }
 
 function tokenList(json: TokenizerJson, vocabSize: number): string[] {
