@@ -1,0 +1,61 @@
+// The training loop. Validation, checkpoints and events belong to whoever consumes it.
+import type { Row } from '../data/row.ts';
+import { type AdamWOptions, type AdamWState, adamWUpdate } from '../optim/adamw.ts';
+import { clipFactor, globalNorm } from '../optim/clip.ts';
+import type { TrainableModel } from './model.ts';
+
+export type TrainerOptions = AdamWOptions & {
+  readonly maxGradNorm: number;
+  /** Rate as a function of the number of updates already done. */
+  readonly rate: (update: number) => number;
+};
+
+/** `loss`, `accuracy` and `gradNorm` are taken before the update, `gradNorm` also before clipping. */
+export type StepRecord = {
+  /** From 1. */
+  readonly step: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  readonly targets: number;
+};
+
+/** One batch of rows per update; the first is that of update `optimizer.step`, where a resumed run
+ *  goes on. Changes `model.params` and `optimizer` in place. */
+export async function* train(
+  model: TrainableModel,
+  batches: Iterable<readonly Row[]>,
+  optimizer: AdamWState,
+  { maxGradNorm, rate, ...adamW }: TrainerOptions,
+): AsyncGenerator<StepRecord> {
+  for (const batch of batches) {
+    const learningRate = rate(optimizer.step);
+    model.zeroGrads();
+    const { loss, weight, correct, targets } = await model.accumulate(batch);
+    // Over the whole batch: a mean of means would favour the tokens of short rows.
+    const gradNorm = globalNorm(model.grads.values(), 1 / weight);
+    const step = optimizer.step + 1;
+    if (!Number.isFinite(loss / weight) || !Number.isFinite(gradNorm))
+      throw new DivergedError(step, loss / weight, gradNorm);
+    const scale = clipFactor(gradNorm, maxGradNorm) / weight;
+    adamWUpdate(model.params, model.grads, optimizer, learningRate, scale, adamW);
+    yield {
+      step,
+      loss: loss / weight,
+      accuracy: correct / targets,
+      gradNorm,
+      learningRate,
+      targets,
+    };
+  }
+}
+
+/** The loss or a gradient is no longer a number; the update was not made. */
+export class DivergedError extends Error {
+  readonly step: number;
+  constructor(step: number, loss: number, gradNorm: number) {
+    super(`step ${step}: loss ${loss}, gradient norm ${gradNorm}`);
+    this.step = step;
+  }
+}
