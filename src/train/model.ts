@@ -58,7 +58,11 @@ export async function loadTrainableModel(
     Object.fromEntries(Object.entries(layer).map(([key, name]) => [key, grads.get(name)!])),
   );
   const maxTokens = options.maxTokens ?? defaultMaxTokens(config);
-  const plan = { rank: options.rank, scale: adapterScale(options), targets: new Set(options.targets) };
+  const plan = {
+    rank: options.rank,
+    scale: adapterScale(options),
+    targets: new Set(options.targets),
+  };
   const network = await createNetwork(
     file,
     layers.map((layer) =>
@@ -125,7 +129,14 @@ function count(sums: Sums, { ce, correct, weights }: Loss) {
 
 // Matrix products gain nothing beyond about 2000 rows; the kept activations grow with every token.
 const KEPT_BYTES = 1.5e9;
-function defaultMaxTokens({ layers, hiddenSize, heads, kvHeads, headDim, intermediateSize }: ModelConfig) {
+function defaultMaxTokens({
+  layers,
+  hiddenSize,
+  heads,
+  kvHeads,
+  headDim,
+  intermediateSize,
+}: ModelConfig) {
   const perToken = 2 * hiddenSize + 2 * (heads + kvHeads) * headDim + 2 * intermediateSize;
   const tokens = KEPT_BYTES / (4 * layers * perToken);
   return Math.max(256, Math.min(2048, Math.floor(tokens / 64) * 64));
@@ -145,7 +156,10 @@ function adapterTensors(config: ModelConfig, options: TrainableModelOptions) {
         const shape = side === 'A' ? [options.rank, inner] : [out, options.rank];
         names[`${linear}.${side}`] = name;
         shapes.set(name, shape);
-        params.set(name, given(options.start, name, shape) ?? fresh(side, name, shape, options.seed));
+        params.set(
+          name,
+          given(options.start, name, shape) ?? fresh(side, name, shape, options.seed),
+        );
       }
     }
     return names;
@@ -180,4 +194,3 @@ function fresh(side: 'A' | 'B', name: string, shape: readonly number[], seed: nu
   const bound = 1 / Math.sqrt(columns);
   return out.map(() => (2 * random() - 1) * bound);
 }
-

@@ -1,0 +1,109 @@
+// Splits sequences into micro-batches of bounded size and a micro-batch into groups that attend
+// together. Sequences are put in order of length, so that a group is one stretch of the flat list.
+import type { Sequence } from './loss.ts';
+
+export type Group = {
+  /** First token of the group in the flat list. */
+  readonly start: number;
+  readonly tokens: number;
+  readonly lengths: readonly number[];
+  readonly longest: number;
+};
+export type MicroBatch = {
+  readonly sequences: readonly Sequence[];
+  readonly tokens: number;
+  readonly ids: Int32Array;
+  /** Place of each token in its own sequence. */
+  readonly positions: BigInt64Array;
+  readonly groups: readonly Group[];
+};
+
+export function microBatches(
+  sequences: readonly Sequence[],
+  maxTokens: number,
+  heads: number,
+): MicroBatch[] {
+  const batches: Sequence[][] = [];
+  let tokens = Infinity;
+  for (const sequence of sequences.toSorted((a, b) => b.ids.length - a.ids.length)) {
+    if (tokens + sequence.ids.length > maxTokens) {
+      batches.push([]);
+      tokens = 0;
+    }
+    batches.at(-1)!.push(sequence);
+    tokens += sequence.ids.length;
+  }
+  return batches.map((batch) => microBatch(batch, heads));
+}
+
+function microBatch(sequences: readonly Sequence[], heads: number): MicroBatch {
+  const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+  const ids = new Int32Array(tokens);
+  const positions = new BigInt64Array(tokens);
+  let start = 0;
+  for (const sequence of sequences) {
+    ids.set(sequence.ids, start);
+    for (let t = 0; t < sequence.ids.length; t++) positions[start + t] = BigInt(t);
+    start += sequence.ids.length;
+  }
+  return { sequences, tokens, ids, positions, groups: attentionGroups(sequences, heads) };
+}
+
+// A group's scores should stay in the cache, yet a call should be worth its overhead.
+const MOST_SCORES = 500_000;
+// Padding is computed for nothing.
+const LEAST_FILLED = 0.8;
+
+function attentionGroups(sequences: readonly Sequence[], heads: number): Group[] {
+  const groups: Group[] = [];
+  let lengths: number[] = [];
+  let start = 0;
+  const finish = () => {
+    const tokens = lengths.reduce((a, b) => a + b, 0);
+    groups.push({ start, tokens, lengths, longest: lengths[0]! });
+    start += tokens;
+    lengths = [];
+  };
+  for (const { ids } of sequences) {
+    const longest = lengths[0] ?? ids.length;
+    const scores = (lengths.length + 1) * heads * longest * longest;
+    const full = scores > MOST_SCORES || ids.length < LEAST_FILLED * longest;
+    if (lengths.length > 0 && full) finish();
+    lengths.push(ids.length);
+  }
+  if (lengths.length > 0) finish();
+  return groups;
+}
+
+/** The group's rows of `flat` as [rows, longest, columns], padded with zeros. Even groups are a view. */
+export function padded(
+  flat: Float32Array,
+  group: Group,
+  columns: number,
+  scratch: (size: number) => Float32Array,
+): Float32Array {
+  const { start, tokens, lengths, longest } = group;
+  if (tokens === lengths.length * longest)
+    return flat.subarray(start * columns, (start + tokens) * columns);
+  const out = scratch(lengths.length * longest * columns);
+  let from = start * columns;
+  for (const [row, length] of lengths.entries()) {
+    const to = row * longest * columns;
+    out.set(flat.subarray(from, from + length * columns), to);
+    out.fill(0, to + length * columns, to + longest * columns);
+    from += length * columns;
+  }
+  return out;
+}
+
+/** Puts [rows, longest, columns] back; does nothing where `padded` gave a view. */
+export function unpadded(from: Float32Array, flat: Float32Array, group: Group, columns: number) {
+  const { start, tokens, lengths, longest } = group;
+  if (tokens === lengths.length * longest) return;
+  let to = start * columns;
+  for (const [row, length] of lengths.entries()) {
+    const at = row * longest * columns;
+    flat.set(from.subarray(at, at + length * columns), to);
+    to += length * columns;
+  }
+}

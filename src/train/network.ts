@@ -1,0 +1,391 @@
+// Runs a model block by block: the forward keeps what the backward of each block needs, the backward
+// walks down and leaves the gradients of the trained tensors. One small ONNX program per piece of a
+// block serves all layers, because weights are inputs: building takes a fraction of a second whatever
+// the depth, and every weight is in memory once.
+import { familyOf } from '../models/registry.ts';
+import { causalMask } from '../nn/attention.ts';
+import { crossEntropyProgram, logitsProgram } from '../nn/cross-entropy.ts';
+import type { LoraPlan } from '../nn/lora.ts';
+import { backwardProgram, forwardProgram, type Piece } from '../nn/piece.ts';
+import { ropeTables } from '../nn/rope.ts';
+import {
+  compile,
+  type Data,
+  type Executable,
+  type Value,
+  type Values,
+} from '../runtime/execute.ts';
+import { type Precision, storeFrozen } from '../runtime/frozen-linear.ts';
+import type { Program } from '../tensor/graph.ts';
+import type { ModelConfig } from '../weights/config.ts';
+import { type Group, type MicroBatch, padded, unpadded } from './micro-batch.ts';
+
+export type NetworkSource = {
+  readonly config: ModelConfig;
+  readonly tensor: (name: string) => Promise<Float32Array>;
+};
+export type NetworkOptions = {
+  readonly plan: LoraPlan;
+  readonly precision: Precision;
+  readonly threads: number;
+  /** Most tokens of a micro-batch; a longer row is one by itself. */
+  readonly maxTokens: number;
+  readonly profile?: string;
+};
+/** Trained tensors or their gradients by layer and name, such as `q_proj.A`. */
+export type LayerTensors = readonly Readonly<Record<string, Float32Array>>[];
+
+type Programs = {
+  readonly train: { before: Executable; after: Executable };
+  readonly exact: { before: Executable; after: Executable };
+  readonly attend: Executable;
+  readonly attendBack: Executable | null;
+  readonly back: { before: Executable | null; after: Executable | null };
+  /** Of layer 0, below which nothing is trained. */
+  readonly lowest: { before: Executable | null; after: Executable | null };
+  readonly loss: Executable;
+  readonly lossBack: Executable;
+  readonly logits: Executable;
+};
+
+// Targets whose logits exist at the same time: enough for full speed, 100 MB at 100 000 words.
+const HEAD_CHUNK = 256;
+
+export async function createNetwork(
+  source: NetworkSource,
+  parameters: LayerTensors,
+  options: NetworkOptions,
+): Promise<Network> {
+  const { config } = source;
+  const family = familyOf(config);
+  const block = family.block(config, options.plan);
+  const exe = (program: Program, precision: Precision = options.precision) =>
+    compile(program, { threads: options.threads, precision, profile: options.profile });
+  const backward = async (piece: Piece, wanted: readonly string[]) => {
+    const program = backwardProgram(piece, wanted);
+    return program && exe(program);
+  };
+  const trainsBefore = Object.keys(block.before.parameters).length > 0;
+  const pieces = async (precision: Precision, keep: boolean) => ({
+    before: await exe(forwardProgram(block.before, keep), precision),
+    after: await exe(forwardProgram(block.after, keep), precision),
+  });
+  const head = { ...config, epsilon: config.rmsNormEps };
+  const programs: Programs = {
+    train: await pieces(options.precision, true),
+    exact: await pieces('f32', false),
+    attend: await exe(forwardProgram(block.attention, false)),
+    attendBack: await backward(block.attention, ['q', 'k', 'v']),
+    back: {
+      before: await backward(block.before, ['x']),
+      after: await backward(block.after, ['x', 'o']),
+    },
+    lowest: {
+      before: await backward(block.before, []),
+      after: await backward(block.after, trainsBefore ? ['o'] : []),
+    },
+    loss: await exe(crossEntropyProgram(head, false)),
+    lossBack: await exe(crossEntropyProgram(head, true)),
+    logits: await exe(logitsProgram(head)),
+  };
+  return new Network(config, programs, await loadWeights(source, parameters, programs), options);
+}
+
+type Weights = {
+  readonly layers: readonly Values[];
+  readonly embedding: Float32Array;
+  readonly head: Values;
+};
+
+async function loadWeights(
+  { config, tensor }: NetworkSource,
+  parameters: LayerTensors,
+  programs: Programs,
+): Promise<Weights> {
+  const family = familyOf(config);
+  const { layers: depth, headDim, hiddenSize: hidden, vocabSize, contextLength } = config;
+  const { cos, sin } = ropeTables({
+    positions: contextLength,
+    headDim,
+    theta: config.ropeTheta,
+    factors: config.ropeScaling?.factors ?? null,
+  });
+  const shared: Values = {
+    cos: { data: cos, shape: [contextLength, headDim / 2] },
+    sin: { data: sin, shape: [contextLength, headDim / 2] },
+  };
+  const forms = [programs.train, programs.exact, programs.back, programs.lowest]
+    .flatMap((pair) => [pair.before, pair.after])
+    .flatMap((executable) => executable?.frozen ?? []);
+  const layers: Values[] = [];
+  for (let layer = 0; layer < depth; layer++) {
+    const values: Record<string, Value> = { ...shared };
+    for (const name of family.vectors) {
+      const data = await tensor(`${family.module(layer, name)}.weight`);
+      values[name] = { data, shape: [data.length] };
+    }
+    for (const [name] of family.linears(config)) {
+      const weight = await tensor(`${family.module(layer, name)}.weight`);
+      for (const wanted of forms) {
+        if (wanted.weight !== name || values[wanted.name]) continue;
+        values[wanted.name] = { data: storeFrozen(weight, wanted.form), shape: wanted.shape };
+      }
+    }
+    for (const [name, data] of Object.entries(parameters[layer]!)) {
+      const [out, inner] = family.linears(config).get(name.slice(0, -2))!;
+      const shape = name.endsWith('.A') ? [data.length / inner, inner] : [out, data.length / out];
+      values[name] = { data, shape };
+    }
+    layers.push(values);
+  }
+  const embedding = await tensor('model.embed_tokens.weight');
+  const table = config.tiedEmbeddings ? embedding : await tensor('lm_head.weight');
+  return {
+    layers,
+    embedding,
+    head: {
+      table: { data: table, shape: [vocabSize, hidden] },
+      norm: { data: await tensor('model.norm.weight'), shape: [hidden] },
+    },
+  };
+}
+
+export class Network {
+  readonly #config: ModelConfig;
+  readonly #programs: Programs;
+  readonly #weights: Weights;
+  readonly #options: NetworkOptions;
+  readonly #buffers = new Map<string, Float32Array>();
+  readonly #kept: Values[] = [];
+  readonly #masks = new Map<number, Value>();
+
+  constructor(config: ModelConfig, programs: Programs, weights: Weights, options: NetworkOptions) {
+    this.#config = config;
+    this.#programs = programs;
+    this.#weights = weights;
+    this.#options = options;
+  }
+
+  /** The last block's result [tokens, hidden]. With `keep` by the training programs, ready for
+   *  `backward`; without, exactly and keeping nothing. */
+  async forward(batch: MicroBatch, keep: boolean): Promise<Float32Array> {
+    const { layers, hiddenSize } = this.#config;
+    const programs = keep ? this.#programs.train : this.#programs.exact;
+    let x = this.#embed(batch);
+    for (let layer = 0; layer < layers; layer++) {
+      const at = keep ? layer : 0;
+      const inputs = {
+        ...this.#weights.layers[layer]!,
+        positions: { data: batch.positions, shape: [batch.tokens] },
+        x: { data: x, shape: [batch.tokens, hiddenSize] },
+      };
+      const first = await this.#run(programs.before, inputs, batch, `${at}/`);
+      const { q, k, v } = first;
+      const o = await this.#attend(batch, { q: q!, k: k!, v: v! }, at);
+      const next = keep ? layer + 1 : (layer + 1) % 2;
+      const { y, ...last } = await this.#run(programs.after, { ...inputs, o }, batch, `${at}/`, {
+        y: this.#activation(`${next}/x`, batch, hiddenSize),
+      });
+      if (keep) this.#kept[layer] = { ...first, o, ...last, x: inputs.x };
+      x = y!.data as Float32Array;
+    }
+    return x;
+  }
+
+  /** Takes d(loss)/d(last block's result), adds to the gradients. Belongs to the last `forward`. */
+  async backward(batch: MicroBatch, dy: Float32Array, gradients: LayerTensors): Promise<void> {
+    const { layers, hiddenSize } = this.#config;
+    const shape = [batch.tokens, hiddenSize];
+    let dx = dy;
+    for (let layer = layers - 1; layer >= 0; layer--) {
+      const { before, after } = layer === 0 ? this.#programs.lowest : this.#programs.back;
+      if (after === null) return;
+      const add = (results: Values) => {
+        for (const [name, sum] of Object.entries(gradients[layer]!)) {
+          const part = results[`d.${name}`]?.data as Float32Array | undefined;
+          if (part !== undefined) for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
+        }
+      };
+      const inputs = {
+        ...this.#weights.layers[layer]!,
+        ...this.#kept[layer]!,
+        positions: { data: batch.positions, shape: [batch.tokens] },
+      };
+      const upper = await this.#run(
+        after,
+        { ...inputs, 'seed.y': { data: dx, shape } },
+        batch,
+        'back/',
+      );
+      add(upper);
+      if (before === null) return;
+      const attention = await this.#attendBack(batch, inputs, upper['d.o']!);
+      const lower = await this.#run(
+        before,
+        { ...inputs, ...attention, ...(upper['d.x'] && { 'seed.x': upper['d.x'] }) },
+        batch,
+        'back/',
+        { 'd.x': this.#activation('back/d.x below', batch, hiddenSize) },
+      );
+      add(lower);
+      if (lower['d.x']) dx = lower['d.x'].data as Float32Array;
+    }
+  }
+
+  /** Cross-entropy of every target of the batch, in order, and whether it was the likeliest token.
+   *  With `gradient`, d(Σ weight·ce)/dx for `backward`. */
+  async loss(batch: MicroBatch, x: Float32Array, gradient: boolean) {
+    const { hiddenSize: hidden } = this.#config;
+    const program = gradient ? this.#programs.lossBack : this.#programs.loss;
+    const { positions, targets, weights } = flatTargets(batch);
+    const ce = new Float32Array(targets.length);
+    const correct = new Uint8Array(targets.length);
+    const dx = gradient ? this.#activation('head/d.x', batch, hidden).fill(0) : null;
+    for (let start = 0; start < targets.length; start += HEAD_CHUNK) {
+      const end = Math.min(targets.length, start + HEAD_CHUNK);
+      const M = end - start;
+      const result = await program.run({
+        ...this.#weights.head,
+        x: { data: rows(x, positions.subarray(start, end), hidden), shape: [M, hidden] },
+        target: { data: targets.subarray(start, end), shape: [M] },
+        weight: { data: weights.subarray(start, end), shape: [M, 1] },
+      });
+      ce.set(result['ce']!.data as Float32Array, start);
+      for (let i = 0; i < M; i++)
+        correct[start + i] = Number(result['logit']!.data[i]! >= result['best']!.data[i]!);
+      const part = result['d.x']?.data as Float32Array | undefined;
+      if (dx !== null && part !== undefined)
+        for (let i = 0; i < M; i++)
+          dx.set(part.subarray(i * hidden, (i + 1) * hidden), positions[start + i]! * hidden);
+    }
+    return { ce, correct, weights, dx };
+  }
+
+  /** Logits [vocabulary] behind the token at `position`. */
+  async logits(x: Float32Array, position: number): Promise<Float32Array> {
+    const { hiddenSize: hidden } = this.#config;
+    const data = x.subarray(position * hidden, (position + 1) * hidden);
+    const input = { ...this.#weights.head, x: { data, shape: [1, hidden] } };
+    return (await this.#programs.logits.run(input))['logits']!.data as Float32Array;
+  }
+
+  async close(): Promise<void> {
+    const { train, exact, back, lowest, ...rest } = this.#programs;
+    for (const group of [train, exact, back, lowest, rest])
+      for (const program of Object.values(group)) await program?.close();
+    this.#buffers.clear();
+  }
+
+  #embed({ ids, tokens }: MicroBatch): Float32Array {
+    const { hiddenSize: hidden } = this.#config;
+    const x = this.#buffer('0/x', tokens * hidden);
+    for (const [i, id] of ids.entries())
+      x.set(this.#weights.embedding.subarray(id * hidden, (id + 1) * hidden), i * hidden);
+    return x;
+  }
+
+  async #attend(batch: MicroBatch, qkv: Values, layer: number): Promise<Value> {
+    const { heads, headDim } = this.#config;
+    const columns = heads * headDim;
+    const o = this.#activation(`${layer}/o`, batch, columns);
+    for (const group of batch.groups) {
+      const into = padded(o, group, columns, (size) => this.#buffer('group/o', size));
+      await this.#programs.attend.run(this.#grouped(qkv, group), { o: into });
+      unpadded(into, o, group, columns);
+    }
+    return { data: o, shape: [batch.tokens, columns] };
+  }
+
+  async #attendBack(batch: MicroBatch, { q, k, v, o }: Values, dO: Value): Promise<Values> {
+    const found: Record<string, Value> = {};
+    for (const [name, like] of Object.entries({ 'd.q': q!, 'd.k': k!, 'd.v': v! })) {
+      const [, columns] = like.shape as [number, number];
+      found[name] = { data: this.#activation(`back/${name}`, batch, columns), shape: like.shape };
+    }
+    for (const group of batch.groups) {
+      const into: Record<string, Float32Array> = {};
+      for (const [name, { data, shape }] of Object.entries(found))
+        into[name] = padded(data as Float32Array, group, shape[1]!, (size) =>
+          this.#buffer(`group/${name}`, size),
+        );
+      const inputs = this.#grouped({ q: q!, k: k!, v: v!, o: o!, 'seed.o': dO }, group);
+      await this.#programs.attendBack!.run(inputs, into);
+      for (const [name, { data, shape }] of Object.entries(found))
+        unpadded(into[name]!, data as Float32Array, group, shape[1]!);
+    }
+    return { 'seed.q': found['d.q']!, 'seed.k': found['d.k']!, 'seed.v': found['d.v']! };
+  }
+
+  /** Stretches of flat [N, columns] values as [rows, longest, columns], and the mask. */
+  #grouped(values: Values, group: Group): Values {
+    const { lengths, longest: T } = group;
+    const out: Record<string, Value> = {};
+    for (const [name, { data, shape }] of Object.entries(values)) {
+      const columns = shape[1]!;
+      const scratch = (size: number) => this.#buffer(`group/in ${name}`, size);
+      out[name] = {
+        data: padded(data as Float32Array, group, columns, scratch),
+        shape: [lengths.length, T, columns],
+      };
+    }
+    let mask = this.#masks.get(T);
+    if (mask === undefined) {
+      const stacked = this.#config.heads / this.#config.kvHeads;
+      mask = { data: causalMask(stacked, T), shape: [stacked * T, T] };
+      if (this.#masks.size >= 64) this.#masks.clear();
+      this.#masks.set(T, mask);
+    }
+    return { ...out, mask };
+  }
+
+  /** Results land in buffers named after them that the next batch uses again. */
+  async #run(
+    program: Executable,
+    inputs: Values,
+    batch: MicroBatch,
+    prefix: string,
+    given: Readonly<Record<string, Data>> = {},
+  ): Promise<Record<string, Value>> {
+    const into: Record<string, Data> = {};
+    for (const [name, size] of program.outputSizes(inputs))
+      into[name] = given[name] ?? this.#buffer(prefix + name, size, batch.tokens);
+    return program.run(inputs, into);
+  }
+
+  #activation(key: string, { tokens }: MicroBatch, columns: number): Float32Array {
+    return this.#buffer(key, tokens * columns, tokens);
+  }
+
+  /** The buffer of that name, large enough for the largest batch: untouched pages cost nothing. */
+  #buffer(key: string, size: number, tokens?: number): Float32Array {
+    let buffer = this.#buffers.get(key);
+    if (buffer === undefined || buffer.length < size) {
+      const room = tokens === undefined ? 1 : Math.max(1, this.#options.maxTokens / tokens);
+      buffer = new Float32Array(Math.ceil(size * room));
+      this.#buffers.set(key, buffer);
+    }
+    return buffer.subarray(0, size);
+  }
+}
+
+/** Of all sequences, with places in the flat list. */
+function flatTargets({ sequences }: MicroBatch) {
+  const positions: number[] = [];
+  let start = 0;
+  for (const sequence of sequences) {
+    for (const position of sequence.positions) positions.push(start + position);
+    start += sequence.ids.length;
+  }
+  return {
+    positions: Int32Array.from(positions),
+    targets: BigInt64Array.from(sequences.flatMap(({ targets }) => targets.map(BigInt))),
+    weights: Float32Array.from(sequences.flatMap(({ weights }) => weights)),
+  };
+}
+
+function rows(x: Float32Array, positions: Int32Array, columns: number): Float32Array {
+  const out = new Float32Array(positions.length * columns);
+  for (const [i, position] of positions.entries())
+    out.set(x.subarray(position * columns, (position + 1) * columns), i * columns);
+  return out;
+}
