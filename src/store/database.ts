@@ -12,9 +12,9 @@ export type Database = {
   readonly close: () => Promise<void>;
 };
 
-/** Null: in memory. */
-export async function openDatabase(directory: string | null): Promise<Database> {
-  const pg = await PGlite.create(directory === null ? {} : { dataDir: directory });
+/** `directory` holds a cluster already; only one process may have it open. */
+export async function openDatabase(directory: string): Promise<Database> {
+  const pg = await PGlite.create({ dataDir: directory });
   return {
     query: async <Row>(sql: string, params: readonly unknown[] = []) =>
       (await pg.query<Row>(sql, [...params])).rows,

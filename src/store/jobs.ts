@@ -33,6 +33,9 @@ export type JobRow = {
   /** As the user named it: a base model or a model that is trained further. */
   readonly model: string;
   readonly base_model: string;
+  readonly base_file: string;
+  /** What the result will be called. */
+  readonly output_model: string;
   readonly organization_id: string;
   readonly training_file: string;
   readonly validation_file: string | null;
@@ -57,12 +60,36 @@ export type JobRow = {
   readonly parity: Parity | null;
   readonly result_files: readonly string[];
   readonly error: JobError | null;
+  /** Times in a row its child died without progress, and the step it had reached then. */
+  readonly crashes: number;
+  readonly progress_at_crash: number;
 };
+export type NewJob = Pick<
+  JobRow,
+  | 'id'
+  | 'created_at'
+  | 'status'
+  | 'model'
+  | 'base_model'
+  | 'base_file'
+  | 'output_model'
+  | 'organization_id'
+  | 'training_file'
+  | 'validation_file'
+  | 'suffix'
+  | 'seed'
+  | 'metadata'
+  | 'hyperparameters'
+  | 'options'
+>;
+export type JobChanges = Partial<Omit<JobRow, keyof NewJob>> & { readonly status?: JobStatus };
 
-const COLUMNS = `id, created_at, status, model, base_model, organization_id, training_file,
+const COLUMNS = `id, created_at, status, model, base_model, base_file,
+  output_model, organization_id, training_file,
   validation_file, suffix, seed, metadata, hyperparameters, options, plan, step, total_steps,
   last_metrics, estimated_finish, started_at, finished_at, fine_tuned_model, trained_tokens,
-  valid_loss_before, valid_loss_after, parity, result_files, error`;
+  valid_loss_before, valid_loss_after, parity, result_files, error, crashes,
+  progress_at_crash`;
 
 export async function getJob(query: Query, id: string): Promise<JobRow | null> {
   const [row] = await query<JobRow>(`select ${COLUMNS} from fine_tuning_jobs where id = $1`, [id]);
@@ -80,4 +107,96 @@ export function listJobs(
   if (metadata === null) return listPage(query, { ...listing, where: 'metadata is null' }, page);
   const params = [JSON.stringify(metadata)];
   return listPage(query, { ...listing, where: 'metadata @> $1::jsonb', params }, page);
+}
+
+/** Values are the driver's; objects are stored as JSON. */
+const toSql = (value: unknown) =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
+
+export async function insertJob(query: Query, job: NewJob): Promise<JobRow> {
+  const names = Object.keys(job);
+  const places = names.map((_, i) => `$${i + 1}`);
+  const [row] = await query<JobRow>(
+    `insert into fine_tuning_jobs (${names}) values (${places}) returning ${COLUMNS}`,
+    Object.values(job).map(toSql),
+  );
+  return row!; // an insert without conflict clause returns its row
+}
+
+/** Changes a job that is in one of the states `from`; null when it is not, or is gone. */
+export async function updateJob(
+  query: Query,
+  id: string,
+  from: readonly JobStatus[],
+  changes: JobChanges,
+): Promise<JobRow | null> {
+  const sets = Object.keys(changes).map((name, i) => `${name} = $${i + 3}`);
+  const [row] = await query<JobRow>(
+    `update fine_tuning_jobs set ${sets} where id = $1 and status = any($2) returning ${COLUMNS}`,
+    [id, from, ...Object.values(changes).map(toSql)],
+  );
+  return row ?? null;
+}
+
+const CLAIM_NEXT = `
+  update fine_tuning_jobs set worker = $2, lease_until = $4
+   where id = (select id from fine_tuning_jobs
+                where status = any($1) and (lease_until is null or lease_until < $3)
+                order by seq limit 1 for update skip locked)
+  returning ${COLUMNS}`;
+/** Takes the oldest job in one of these states that nobody works on, or whose worker stopped renewing
+ *  its lease. Times in milliseconds. */
+export async function claimNext(
+  query: Query,
+  statuses: readonly JobStatus[],
+  worker: string,
+  now: number,
+  leaseUntil: number,
+): Promise<JobRow | null> {
+  const [row] = await query<JobRow>(CLAIM_NEXT, [statuses, worker, now, leaseUntil]);
+  return row ?? null;
+}
+
+/** Ids of the jobs that this worker still holds. */
+export async function renewLeases(query: Query, worker: string, leaseUntil: number) {
+  const rows = await query<{ id: string }>(
+    'update fine_tuning_jobs set lease_until = $2 where worker = $1 returning id',
+    [worker, leaseUntil],
+  );
+  return rows.map(({ id }) => id);
+}
+
+export async function releaseLease(query: Query, id: string, worker: string): Promise<void> {
+  await query(
+    'update fine_tuning_jobs set worker = null, lease_until = null where id = $1 and worker = $2',
+    [id, worker],
+  );
+}
+
+/** For a store that one process alone can open: whoever held a lease is gone. */
+export async function releaseAllLeases(query: Query): Promise<void> {
+  await query(
+    'update fine_tuning_jobs set worker = null, lease_until = null where worker is not null',
+  );
+}
+
+/** Jobs that will be trained before this one. */
+export async function jobsAhead(query: Query, id: string): Promise<number> {
+  const [row] = await query<{ count: number }>(
+    `select count(*)::int as count from fine_tuning_jobs
+      where id <> $1 and (status = 'running' or status = 'queued'
+        and seq < (select seq from fine_tuning_jobs where id = $1))`,
+    [id],
+  );
+  return row?.count ?? 0;
+}
+
+/** Open jobs that start from this model or whose base it is. */
+export function openJobsUsing(query: Query, model: string): Promise<JobRow[]> {
+  return query(
+    `select ${COLUMNS} from fine_tuning_jobs
+      where status in ('validating_files', 'queued', 'running', 'paused')
+        and (model = $1 or base_model = $1) order by seq`,
+    [model],
+  );
 }

@@ -5,7 +5,9 @@ export type ModelRow = {
   readonly id: string;
   readonly created_at: number;
   readonly owned_by: string;
+  /** Id of the base model, and the name of its file or folder: ids may change as files come. */
   readonly base_model: string;
+  readonly base_file: string;
   readonly job_id: string;
   /** Null for the job's final model, else the step of the checkpoint. */
   readonly step: number | null;
@@ -14,15 +16,18 @@ export type ModelRow = {
   readonly gguf_adapter: string;
 };
 
-const COLUMNS = 'id, created_at, owned_by, base_model, job_id, step, adapter, gguf_adapter';
+const COLUMNS =
+  'id, created_at, owned_by, base_model, base_file, job_id, step, adapter, gguf_adapter';
 
 export async function insertModel(query: Query, model: ModelRow): Promise<void> {
-  const { id, created_at, owned_by, base_model, job_id, step, adapter, gguf_adapter } = model;
-  await query(`insert into models (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)`, [
+  const { id, created_at, owned_by, base_model, base_file, job_id, step, adapter, gguf_adapter } =
+    model;
+  await query(`insert into models (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
     id,
     created_at,
     owned_by,
     base_model,
+    base_file,
     job_id,
     step,
     adapter,

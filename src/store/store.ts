@@ -1,10 +1,78 @@
 // The data directory: database, blobs, and the lock that keeps a second server out.
-import type { Blobs } from './blobs.ts';
-import type { Database } from './database.ts';
+import { access, constants, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CodedError } from '../lib/coded-error.ts';
+import { lockDirectory } from '../lib/directory-lock.ts';
+import { type Blobs, openBlobs } from './blobs.ts';
+import { type Database, openDatabase } from './database.ts';
+import { unpackEmptyDatabase } from './empty-database.ts';
+import { migrate } from './migrate.ts';
 
 export type Store = {
+  /** Absolute. */
   readonly directory: string;
   readonly database: Database;
   readonly blobs: Blobs;
   readonly close: () => Promise<void>;
 };
+
+/** Makes the directory where it is missing. Throws CodedError `data_directory_not_writable`,
+ *  `data_directory_in_use` or `data_directory_newer`. */
+export async function openStore(path: string): Promise<Store> {
+  const directory = resolve(path);
+  await makeWritable(directory);
+  const unlock = lockOut(directory);
+  try {
+    const [database, blobs] = await Promise.all([
+      openEmbedded(join(directory, 'database')),
+      openBlobs(join(directory, 'files')),
+    ]);
+    await migrate(database);
+    const close = async () => {
+      await database.close();
+      unlock();
+    };
+    return { directory, database, blobs, close };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function lockOut(directory: string): () => void {
+  const { heldBy, release } = lockDirectory(directory);
+  if (heldBy === null) return release;
+  const who = heldBy.pid === null ? '' : ` (process ${heldBy.pid})`;
+  throw new CodedError(
+    'data_directory_in_use',
+    `Another Tunery server${who} uses the data directory ${directory}. Stop it, or start this one with another --data-dir.`,
+  );
+}
+
+async function makeWritable(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    await access(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CodedError(
+      'data_directory_not_writable',
+      `Cannot write to the data directory ${directory} (${reason}). Give this user the right to, or choose another --data-dir.`,
+      { cause: error },
+    );
+  }
+}
+
+async function openEmbedded(directory: string): Promise<Database> {
+  const exists = await stat(directory).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) {
+    const unpacked = `${directory}.new`; // half a database must never be taken for one
+    await rm(unpacked, { recursive: true, force: true });
+    await unpackEmptyDatabase(unpacked);
+    await rename(unpacked, directory);
+  }
+  return await openDatabase(directory);
+}

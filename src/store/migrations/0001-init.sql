@@ -20,7 +20,11 @@ create table fine_tuning_jobs (
   created_at bigint not null,
   status text not null,
   model text not null,
+  -- The id of the base model and the name of its file or folder.
   base_model text not null,
+  base_file text not null,
+  -- What the result will be called; `fine_tuned_model` once it exists.
+  output_model text not null,
   organization_id text not null,
   training_file text not null,
   validation_file text,
@@ -94,6 +98,7 @@ create table models (
   created_at bigint not null,
   owned_by text not null,
   base_model text not null,
+  base_file text not null,
   job_id text not null,
   -- Null for the job's final model, else the step of the checkpoint.
   step integer,
