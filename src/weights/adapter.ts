@@ -11,6 +11,7 @@ import type { ModelConfig } from './config.ts';
 import { type GgufFile, openGguf } from './gguf.ts';
 import { type GgufField, type GgufTensorSource, writeGguf } from './gguf-write.ts';
 import { isRotary, reorderRotaryRows, tensorShapes, toGguf, toHuggingFace } from './names.ts';
+import { parseJson } from './parse-json.ts';
 import { dequantize } from './quantize.ts';
 import { openSafetensors, type SafetensorsSource, writeSafetensors } from './safetensors.ts';
 
@@ -183,12 +184,7 @@ const PLAIN: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 function parseConfig(path: string, text: string) {
-  const parsed = PeftConfig.safeParse(JSON.parse(text));
-  if (!parsed.success)
-    throw new AdapterError(
-      `${path}: ${parsed.error.issues.map(({ path: at, message }) => `${at.join('.')}: ${message}`).join('; ')}`,
-    );
-  const { data } = parsed;
+  const data = parseJson(PeftConfig, text, path);
   if (data.peft_type !== 'LORA')
     throw new AdapterError(
       `${path}: peft_type ${data.peft_type} is not supported; supported is LORA.`,

@@ -9,6 +9,7 @@ import type { ModelConfig } from './config.ts';
 import { type GgufField, type GgufTensorSource, writeGguf } from './gguf-write.ts';
 import { type ModelFile, ModelFileError, openModel } from './model-file.ts';
 import { isRotary, reorderRotaryRows, toGguf } from './names.ts';
+import { parseJson } from './parse-json.ts';
 import { type SpecialTokens, tokenizerMetadata } from './tokenizer-metadata.ts';
 
 /** Returns what was written. Throws for a model or tokenizer that is not supported, by name. */
@@ -106,18 +107,25 @@ const Ids = z.looseObject({
   eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
 });
 
+const Vocabulary = z.looseObject({
+  model: z.looseObject({ vocab: z.record(z.string(), z.int()) }),
+  added_tokens: z.array(z.looseObject({ id: z.int(), content: z.string() })).default([]),
+});
+
 /** tokenizer_config.json decides; what it leaves open, config.json says by id. */
 async function specialTokens(folder: string, tokenizerJson: string): Promise<SpecialTokens> {
-  const read = async (name: string): Promise<unknown> =>
-    existsSync(join(folder, name)) ? JSON.parse(await readFile(join(folder, name), 'utf8')) : {};
-  const named = TokenizerConfig.parse(await read('tokenizer_config.json'));
-  const ids = Ids.parse(await read('config.json'));
+  const read = async <T>(name: string, schema: z.ZodType<T>): Promise<T> => {
+    const path = join(folder, name);
+    return parseJson(schema, existsSync(path) ? await readFile(path, 'utf8') : '{}', path);
+  };
+  const named = await read('tokenizer_config.json', TokenizerConfig);
+  const ids = await read('config.json', Ids);
   const text = (token: z.infer<typeof Token>) =>
     typeof token === 'object' && token !== null ? token.content : (token ?? null);
   const byId = (id: number | number[] | null | undefined) => {
     const wanted = Array.isArray(id) ? id[0] : id;
-    const { model, added_tokens: added = [] } = JSON.parse(tokenizerJson);
-    const extra = added.find((token: { id: number }) => token.id === wanted)?.content;
+    const { model, added_tokens: added } = parseJson(Vocabulary, tokenizerJson, 'tokenizer.json');
+    const extra = added.find((token) => token.id === wanted)?.content;
     return extra ?? Object.keys(model.vocab).find((key) => model.vocab[key] === wanted) ?? null;
   };
   return {

@@ -15,6 +15,7 @@ import {
   type TensorType,
 } from './gguf.ts';
 import { isRotary, reorderRotaryRows, tensorShapes, toGguf, toHuggingFace } from './names.ts';
+import { AnyObject, parseJson } from './parse-json.ts';
 import { dequantize } from './quantize.ts';
 import { openSafetensors, openShards, type Safetensors } from './safetensors.ts';
 
@@ -143,7 +144,10 @@ async function openFolder(path: string): Promise<ModelFile> {
         if (typeof tokenizerJson !== 'string')
           throw new ModelFileError(`${path} holds no tokenizer.json.`);
         const { tokenizerFromJson } = await tokenizerModule();
-        return tokenizerFromJson(JSON.parse(tokenizerJson), texts.tokenizerConfig);
+        return tokenizerFromJson(
+          parseJson(AnyObject, tokenizerJson, `${path}: tokenizer.json`),
+          texts.tokenizerConfig,
+        );
       },
       tensor: (name) => weights.tensor(name),
       storedType: (name) => weights.entries.get(name)?.dtype ?? missing(path, name),
@@ -222,9 +226,5 @@ const textOrNull = (value: unknown) => (typeof value === 'string' ? value : null
 
 async function readJson(path: string): Promise<Record<string, unknown> | null> {
   if (!existsSync(path)) return null;
-  try {
-    return JSON.parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    throw new ModelFileError(`${path} is not valid JSON.`, cause);
-  }
+  return parseJson(AnyObject, await readFile(path, 'utf8'), path);
 }

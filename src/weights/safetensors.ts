@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 import { writeAll, writeAtomically } from './atomic-write.ts';
 import { readExactly } from './gguf.ts';
+import { parseJson } from './parse-json.ts';
 import { dequantize } from './quantize.ts';
 
 export type FloatType = 'F32' | 'F16' | 'BF16';
@@ -18,9 +19,8 @@ export async function openSafetensors(path: string): Promise<Safetensors> {
 
 /** All shards that `model.safetensors.index.json` at `path` lists. */
 export async function openShards(path: string): Promise<Safetensors> {
-  const index = z
-    .object({ weight_map: z.record(z.string(), z.string()) })
-    .parse(JSON.parse(await readFile(path, 'utf8')));
+  const Index = z.object({ weight_map: z.record(z.string(), z.string()) });
+  const index = parseJson(Index, await readFile(path, 'utf8'), path);
   const shards: Shard[] = [];
   try {
     for (const name of new Set(Object.values(index.weight_map)))
@@ -97,6 +97,10 @@ const HeaderEntry = z.object({
   shape: z.array(z.int().min(0)),
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
+const AnyHeader = z
+  .looseObject({ __metadata__: z.record(z.string(), z.string()).optional() })
+  .transform(({ __metadata__: _, ...tensors }) => tensors)
+  .pipe(z.record(z.string(), HeaderEntry));
 const BYTES: Readonly<Record<FloatType, number>> = { F32: 4, F16: 2, BF16: 2 };
 const isFloat = (dtype: string): dtype is FloatType => dtype in BYTES;
 
@@ -111,9 +115,8 @@ async function readHeader(path: string, handle: FileHandle): Promise<Map<string,
     );
   const text = Buffer.from(await readExactly(handle, 8, length, path)).toString('utf8');
   const entries = new Map<string, Entry>();
-  for (const [name, value] of Object.entries(parseHeader(path, text))) {
-    if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets } = HeaderEntry.parse(value);
+  for (const [name, value] of Object.entries(parseJson(AnyHeader, text, `${path}: header`))) {
+    const { dtype, shape, data_offsets } = value;
     if (!isFloat(dtype))
       throw new SafetensorsError(
         `${path}: tensor '${name}' has type ${dtype}; supported are ${Object.keys(BYTES).join(', ')}.`,
@@ -128,14 +131,6 @@ async function readHeader(path: string, handle: FileHandle): Promise<Map<string,
     entries.set(name, { dtype, shape, start, bytes });
   }
   return entries;
-}
-
-function parseHeader(path: string, text: string): Record<string, unknown> {
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SafetensorsError(`${path} is not a safetensors file: its header is not JSON.`, cause);
-  }
 }
 
 export type SafetensorsSource = SafetensorsEntry & {

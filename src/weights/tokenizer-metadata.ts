@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 import type { GgufField } from './gguf-write.ts';
+import { parseJson } from './parse-json.ts';
 
 export class TokenizerMetadataError extends CodedError {
   constructor(message: string, cause?: unknown) {
@@ -60,7 +61,7 @@ export function tokenizerMetadata(
   vocabSize: number,
   special: SpecialTokens,
 ): Map<string, GgufField> {
-  const json = TokenizerJson.parse(JSON.parse(text));
+  const json = parseJson(TokenizerJson, text, 'tokenizer.json');
   if (json.model.type !== 'BPE')
     throw new TokenizerMetadataError(
       `tokenizer.json: model type ${json.model.type} is not supported; supported is BPE.`,

@@ -22,7 +22,7 @@ import { failure } from './failure.ts';
 export async function* exportModel(request: ExportRequest): AsyncGenerator<WorkerMessage> {
   const output = resolve(request.output);
   try {
-    refuseToOverwrite(output);
+    await refuseToOverwrite(output);
     const model = await openModel(request.baseModel);
     try {
       const { baseModel, ...adapter } = await readPeftAdapter(request.adapter);
@@ -46,11 +46,10 @@ async function write(
   baseName: string | null,
 ): Promise<string[]> {
   if (request.format === 'gguf-adapter') {
-    if (existsSync(output)) await rmdir(output); // empty: refuseToOverwrite saw to that
     await writeGgufAdapter(output, adapter, model.config);
     return [basename(output)];
   }
-  await replaceEmpty(output, (folder) =>
+  await fillFolder(output, (folder) =>
     request.format === 'peft'
       ? writePeftAdapter(folder, adapter, baseName ?? basename(request.baseModel))
       : exportFolder(folder, model, mergedWeights(model, adapter)),
@@ -58,10 +57,11 @@ async function write(
   return readdirSync(output).sort();
 }
 
-export function refuseToOverwrite(output: string): void {
+/** An empty folder is taken away: it is no one's work. */
+export async function refuseToOverwrite(output: string): Promise<void> {
   if (!existsSync(output)) return;
   const folder = statSync(output).isDirectory();
-  if (folder && readdirSync(output).length === 0) return;
+  if (folder && readdirSync(output).length === 0) return rmdir(output);
   throw new CodedError(
     'output_exists',
     `${output} exists${folder ? ' and is not empty' : ''}; it was not changed. Choose another output, or remove it first.`,
@@ -70,13 +70,12 @@ export function refuseToOverwrite(output: string): void {
 }
 
 /** Fills a folder under a temporary name, then gives it its own. */
-async function replaceEmpty(output: string, fill: (folder: string) => Promise<void>) {
+async function fillFolder(output: string, fill: (folder: string) => Promise<void>) {
   const temporary = `${output}.${process.pid}.partial`;
   await mkdir(dirname(output), { recursive: true });
   try {
     await mkdir(temporary);
     await fill(temporary);
-    if (existsSync(output)) await rmdir(output);
     await rename(temporary, output);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });

@@ -12,6 +12,13 @@ export function failure(error: unknown, output: string): WorkerMessage {
       param: error.param,
     };
   const system = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (system === 'ENOENT' && 'path' in Object(error))
+    return {
+      type: 'fail',
+      code: 'file_not_found',
+      message: `${Object(error).path} is missing.`,
+      param: null,
+    };
   const known = SYSTEM_ERRORS[system];
   if (!known) throw error;
   return { type: 'fail', code: known.code, message: known.say(output), param: null };

@@ -9,7 +9,7 @@ import { failure } from './failure.ts';
 export async function* importModel(request: ImportRequest): AsyncGenerator<WorkerMessage> {
   const output = resolve(request.output);
   try {
-    refuseToOverwrite(output);
+    await refuseToOverwrite(output);
     yield { type: 'note', level: 'info', message: `Converting ${request.source} to ${output}.` };
     const { parameterCount, config } = await importFolder(request.source, output);
     const { architecture, contextLength } = config;
