@@ -1,0 +1,54 @@
+// The HTTP surface: which path goes where, and what every answer carries. Testable with
+// `app.request()`, without a port.
+import { type Context, Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { newId } from '../lib/id.ts';
+import type { Deps } from './deps.ts';
+import { toWire, unknownUrl } from './errors.ts';
+import { guard } from './guard.ts';
+import { chatCompletions } from './routes/chat-completions.ts';
+import { completions } from './routes/completions.ts';
+import { files } from './routes/files.ts';
+import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
+import { models } from './routes/models.ts';
+import { tunery } from './routes/tunery.ts';
+
+type Env = { Variables: { requestId: string } };
+
+export function createApp(deps: Deps): Hono<Env> {
+  const { config, clock, log } = deps;
+  const app = new Hono<Env>({ strict: false }); // a slash at the end means nothing
+  app.use(async (c, next) => {
+    const start = clock.now();
+    const requestId = newId('req_', 32);
+    c.set('requestId', requestId);
+    await next();
+    const ms = clock.now() - start;
+    const { headers, status } = c.res;
+    headers.set('x-request-id', requestId);
+    headers.set('openai-processing-ms', String(ms)); // a number: old clients calculate with it
+    headers.set('openai-version', '2020-10-01');
+    headers.set('openai-organization', config.organization);
+    log.info({ requestId, method: c.req.method, path: c.req.path, status, ms }, 'request.end');
+  });
+  app.use(guard(config));
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+  app.route('/v1/files', files(deps));
+  app.route('/v1/fine_tuning/jobs', fineTuningJobs(deps));
+  app.route('/v1/models', models(deps));
+  app.route('/v1/chat/completions', chatCompletions(deps));
+  app.route('/v1/completions', completions(deps));
+  app.route('/tunery/v1', tunery(deps));
+  app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));
+  app.onError((error, c) => answerError(c, error, deps));
+  return app;
+}
+
+function answerError(c: Context<Env>, error: unknown, { log }: Deps): Response {
+  const { status, body, retryAfter } = toWire(error);
+  if (retryAfter !== undefined) c.header('retry-after', String(retryAfter));
+  // Clients try again on any 5xx; only an overload passes by itself.
+  if (status >= 500 && retryAfter === undefined) c.header('x-should-retry', 'false');
+  if (status >= 500) log.error({ err: error, requestId: c.get('requestId') }, 'request.fail');
+  return c.json(body, status as ContentfulStatusCode);
+}

@@ -1,0 +1,53 @@
+// What the server can be told, with its defaults; environment variables are read here and nowhere else.
+
+export type Config = {
+  /** Refuse unknown top-level fields of a request, as the original does for some. */
+  readonly strict: boolean;
+  /** Origins of web pages that may call this server, besides pages on this machine. */
+  readonly origins: readonly string[];
+  /** Only requests whose Host header names this machine are answered: stops DNS rebinding. */
+  readonly loopbackOnly: boolean;
+  readonly organization: string;
+  readonly jsonLimit: number;
+  readonly fileLimit: number;
+};
+
+export const defaultConfig: Config = {
+  strict: false,
+  origins: [],
+  loopbackOnly: true,
+  organization: 'org-tunery',
+  jsonLimit: 26_214_400, // the original's limit, and its error message names it
+  fileLimit: 512 * 1024 * 1024,
+};
+
+/** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`. */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  host: string,
+): Config {
+  return {
+    ...defaultConfig,
+    strict: flag(env['TUNERY_STRICT'], 'TUNERY_STRICT'),
+    origins: (env['TUNERY_ORIGINS'] ?? '').split(',').filter((origin) => origin !== ''),
+    loopbackOnly: isLoopback(host),
+  };
+}
+
+function flag(value: string | undefined, name: string): boolean {
+  if (value === undefined || value === '' || value === '0' || value === 'false') return false;
+  if (value === '1' || value === 'true') return true;
+  throw new RangeError(`${name} must be 0, 1, true or false, got '${value}'`);
+}
+
+/** A host name without port that always means this machine. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase();
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    name === '::1' ||
+    name === '[::1]' ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
+  );
+}

@@ -1,0 +1,206 @@
+// The one error type that reaches a client, and its only mapping to the wire: an object with the four
+// keys of the API's error, always all four. What is no ApiError and has no known code stays inside.
+import type { z } from 'zod';
+import { CodedError } from '../lib/coded-error.ts';
+
+type Wire = {
+  readonly status: number;
+  readonly code: string | null;
+  readonly param: string | null;
+  /** Seconds after which a refused request may be tried again. */
+  readonly retryAfter?: number;
+};
+
+export class ApiError extends Error {
+  readonly wire: Wire;
+  constructor(message: string, wire: Wire, cause?: unknown) {
+    super(message, { cause });
+    this.wire = wire;
+  }
+}
+
+export type ErrorBody = {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+};
+
+export function toWire(error: unknown): { status: number; body: ErrorBody; retryAfter?: number } {
+  const { message, wire } = asApiError(error);
+  const type = errorType(wire.status);
+  const body = { error: { message, type, param: wire.param, code: wire.code } };
+  return {
+    status: wire.status,
+    body,
+    ...(wire.retryAfter === undefined ? {} : { retryAfter: wire.retryAfter }),
+  };
+}
+
+function errorType(status: number): string {
+  if (status === 429) return 'requests';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}
+
+function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof CodedError) {
+    const { status, code, param } = error;
+    const wait = status === 429 || status === 503 ? { retryAfter: 1 } : {};
+    return new ApiError(error.message, { status, code, param, ...wait }, error);
+  }
+  // The reason is in the log under the request's id; a client learns nothing of the inside.
+  return new ApiError(
+    'The server had an error while processing your request. The log has the details.',
+    { status: 500, code: null, param: null },
+    error,
+  );
+}
+
+const refuse = (status: number, message: string, code: string | null, param: string | null) =>
+  new ApiError(message, { status, code, param });
+
+export const unknownUrl = (method: string, path: string) =>
+  refuse(
+    404,
+    `Unknown request URL: ${method} ${path}. Please check the URL for typos, or see the docs at https://platform.openai.com/docs/api-reference/.`,
+    'unknown_url',
+    null,
+  );
+
+export const badJson = (reason: string) =>
+  refuse(
+    400,
+    `We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON: ${reason})`,
+    null,
+    null,
+  );
+
+export const bodyTooLarge = (limit: number, read: number) =>
+  refuse(413, `Maximum content size limit (${limit}) exceeded (${read} bytes read)`, null, null);
+
+export const fileNotFound = (id: string) => refuse(404, `No such File object: ${id}`, null, 'id');
+
+export const jobNotFound = (id: string) =>
+  refuse(404, `Could not find fine tune: ${id}`, 'fine_tune_not_found', 'fine_tune_id');
+
+export const modelNotFound = (id: string) =>
+  refuse(404, `The model '${id}' does not exist`, 'model_not_found', 'model');
+
+/** The wording of chat and completions. */
+export const modelNotUsable = (id: string) =>
+  refuse(
+    404,
+    `The model \`${id}\` does not exist or you do not have access to it.`,
+    'model_not_found',
+    null,
+  );
+
+export const missingParameter = (param: string) =>
+  refuse(400, `Missing required parameter: '${param}'.`, 'missing_required_parameter', param);
+
+export const invalidValue = (param: string, message: string) =>
+  refuse(400, `Invalid value for '${param}': ${message}`, 'invalid_value', param);
+
+/** A parameter of the API that has no effect here yet, sent with a value that asks for one. */
+export const unsupported = (param: string, hint: string) =>
+  refuse(
+    400,
+    `Unsupported parameter: '${param}' is not supported yet (${hint}).`,
+    'unsupported_parameter',
+    param,
+  );
+
+export const unknownParameter = (param: string) =>
+  refuse(400, `Unknown parameter: '${param}'.`, 'unknown_parameter', param);
+
+export const forbidden = (message: string) => refuse(403, message, null, null);
+
+type Issue = z.core.$ZodIssue;
+
+/** The first thing that zod found wrong in `input`, in the words of the API. */
+export function fromIssues(issues: readonly Issue[], input: unknown, prefix: string[] = []) {
+  const issue = relevant(issues[0]!);
+  const path = [...prefix, ...issue.path.map((step) => (typeof step === 'symbol' ? '?' : step))];
+  const param = dotted(path);
+  const got = valueAt(input, issue.path);
+  if (issue.code === 'unrecognized_keys')
+    return unknownParameter(dotted([...path, issue.keys[0] ?? '?']));
+  if (got === undefined) return missingParameter(param);
+  const text = `Invalid value for '${param}': ${lowerFirst(issue.message)}; got ${shown(got)}.`;
+  return refuse(400, text, codeOf(issue, got), param);
+}
+
+// Of a union's branches, the one whose complaint is about the value and not about its type.
+function relevant(issue: Issue): Issue {
+  if (issue.code !== 'invalid_union') return issue;
+  for (const branch of issue.errors) {
+    const first = branch[0];
+    if (first === undefined) continue;
+    const aboutType = first.code === 'invalid_type' || first.code === 'invalid_value';
+    if (!aboutType || first.path.length > 0) {
+      const inner = relevant(first);
+      const message =
+        issue.path.length > 0 && inner.path.length === 0 ? union(issue, inner) : inner.message;
+      return { ...inner, path: [...issue.path, ...inner.path], message } as Issue;
+    }
+  }
+  return { ...issue, message: `Invalid input: expected ${expected(issue)}` };
+}
+
+const union = (issue: Issue, inner: Issue) =>
+  `Expected ${expected(issue)}: ${lowerFirst(inner.message)}`;
+
+function expected(issue: Issue): string {
+  if (issue.code === 'invalid_union')
+    return [...new Set(issue.errors.map((branch) => expected(branch[0]!)))].join(' or ');
+  if (issue.code === 'invalid_value')
+    return issue.values.map((value) => `'${String(value)}'`).join(' or ');
+  if (issue.code === 'invalid_type') return issue.expected;
+  return 'origin' in issue ? String(issue.origin) : 'another value';
+}
+
+function codeOf(issue: Issue, got: unknown): string {
+  if (issue.code === 'invalid_type' || issue.code === 'invalid_union')
+    return typeof got === 'string' && issue.code === 'invalid_union'
+      ? 'invalid_value'
+      : 'invalid_type';
+  if (issue.code === 'too_small' || issue.code === 'too_big') {
+    const kind = { int: 'integer', number: 'decimal', string: 'string', array: 'array' }[
+      String(issue.origin)
+    ];
+    if (kind === undefined) return 'invalid_value';
+    const bound = issue.code === 'too_small' ? 'below_min' : 'above_max';
+    return `${kind}_${bound}_${kind === 'string' || kind === 'array' ? 'length' : 'value'}`;
+  }
+  return 'invalid_value';
+}
+
+/** `messages`, 0, `role` → `messages[0].role` */
+export function dotted(path: readonly (string | number)[]): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    return text === '' ? step : `${text}.${step}`;
+  }, '');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, step) =>
+      typeof value === 'object' && value !== null
+        ? (value as Record<PropertyKey, unknown>)[step]
+        : undefined,
+    input,
+  );
+}
+
+const SHOWN = 80; // characters of a value that an error repeats
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}… (${text.length} characters)`;
+}
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);

@@ -1,0 +1,24 @@
+// Files uploaded with `expires_after` go when their time has come. Whoever looks at files calls this
+// first, so that an expired file is never seen; a timer in start.ts frees the disk meanwhile.
+import { unixSeconds } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Deps } from './deps.ts';
+
+export async function removeExpired({
+  store,
+  jobs,
+  clock,
+}: Pick<Deps, 'store' | 'jobs' | 'clock'>) {
+  const expired = await store.database.query<{ id: string }>(
+    'select id from files where expires_at <= $1',
+    [unixSeconds(clock.now())],
+  );
+  for (const { id } of expired) {
+    try {
+      await jobs.deleteFile(id);
+    } catch (error) {
+      // A job that has not ended still reads it; the next call after the job's end removes it.
+      if (!(error instanceof CodedError)) throw error;
+    }
+  }
+}

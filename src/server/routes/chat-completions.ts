@@ -1,0 +1,138 @@
+// POST /v1/chat/completions, at once or as a stream of chunks.
+import { type Context, Hono } from 'hono';
+import { unixSeconds } from '../../lib/clock.ts';
+import { newId } from '../../lib/id.ts';
+import type { TokenLogprob } from '../../serve/protocol.ts';
+import type { Deps, End } from '../deps.ts';
+import { invalidValue } from '../errors.ts';
+import {
+  type ChoiceEvent,
+  type ChoiceRequest,
+  gather,
+  generate,
+  usableModel,
+  usageOf,
+} from '../generate.ts';
+import { readBody } from '../read-body.ts';
+import { CreateChatCompletion, plainMessages } from '../schemas/chat-completions.ts';
+import { checkSampling, choiceSeed } from '../schemas/sampling.ts';
+import { primed, sseResponse } from '../sse.ts';
+
+export function chatCompletions(deps: Deps): Hono {
+  return new Hono().post('/', async (c) => {
+    const body = await readBody(c, CreateChatCompletion, deps.config);
+    checkSampling(body, deps.config.strict);
+    const choices = choicesOf(body);
+    const model = await usableModel(body.model, deps);
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, c.req.raw.signal]);
+    const events = generate(model, choices, signal, deps);
+    const head = {
+      id: newId('chatcmpl-', 29),
+      created: unixSeconds(deps.clock.now()),
+      model: body.model,
+    };
+    if (!body.stream) return await answer(c, head, events, choices);
+    const usage = body.stream_options?.include_usage ?? false;
+    const stream = chunks(await primed(events), head, choices, usage);
+    return sseResponse(stream, { stop: () => abort.abort(), log: deps.log });
+  });
+}
+
+function choicesOf(body: CreateChatCompletion): ChoiceRequest[] {
+  if (body.top_logprobs !== undefined && body.top_logprobs > 0 && !body.logprobs)
+    throw invalidValue('top_logprobs', "it needs 'logprobs': true.");
+  const choice: Omit<ChoiceRequest, 'seed'> = {
+    prompt: { kind: 'chat', messages: plainMessages(body.messages) },
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+    temperature: body.temperature,
+    topP: body.top_p,
+    stop: body.stop,
+    logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
+  };
+  return Array.from({ length: body.n }, (_, i) => ({ ...choice, seed: choiceSeed(body.seed, i) }));
+}
+
+type Head = { readonly id: string; readonly created: number; readonly model: string };
+const COMMON = { system_fingerprint: null, service_tier: 'default' };
+
+async function answer(
+  c: Context,
+  head: Head,
+  events: AsyncGenerator<ChoiceEvent>,
+  { length: n, 0: first }: readonly ChoiceRequest[],
+) {
+  const choices = await gather(events, n);
+  return c.json({
+    object: 'chat.completion',
+    ...head,
+    ...COMMON,
+    choices: choices.map(({ text, logprobs, end }, index) => ({
+      index,
+      message: { role: 'assistant', content: text, refusal: null, annotations: [] },
+      logprobs: first?.logprobs === null ? null : wireLogprobs(logprobs),
+      finish_reason: end.finishReason,
+    })),
+    usage: wireUsage(choices.map(({ end }) => end)),
+  });
+}
+
+async function* chunks(
+  events: AsyncGenerator<ChoiceEvent>,
+  head: Head,
+  { length: n }: readonly ChoiceRequest[],
+  withUsage: boolean,
+) {
+  const chunk = (
+    index: number,
+    delta: object,
+    finish_reason: string | null,
+    logprobs: object | null = null,
+  ) => ({
+    object: 'chat.completion.chunk',
+    ...head,
+    ...COMMON,
+    choices: [{ index, delta, logprobs, finish_reason }],
+    ...(withUsage ? { usage: null } : {}),
+  });
+  for (let index = 0; index < n; index++)
+    yield chunk(index, { role: 'assistant', content: '' }, null);
+  const ends: End[] = [];
+  for await (const { index, event } of events) {
+    if (event.type === 'end') {
+      ends[index] = event;
+      yield chunk(index, {}, event.finishReason);
+    } else {
+      yield chunk(
+        index,
+        { content: event.text },
+        null,
+        event.logprobs && wireLogprobs(event.logprobs),
+      );
+    }
+  }
+  if (withUsage)
+    yield {
+      object: 'chat.completion.chunk',
+      ...head,
+      ...COMMON,
+      choices: [],
+      usage: wireUsage(ends),
+    };
+}
+
+const wireLogprobs = (tokens: readonly TokenLogprob[]) => ({
+  content: tokens.map(({ top, ...token }) => ({ ...token, top_logprobs: top })),
+  refusal: null,
+});
+
+const wireUsage = (ends: readonly End[]) => ({
+  ...usageOf(ends, ends.length),
+  prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
+  completion_tokens_details: {
+    reasoning_tokens: 0,
+    audio_tokens: 0,
+    accepted_prediction_tokens: 0,
+    rejected_prediction_tokens: 0,
+  },
+});

@@ -1,0 +1,143 @@
+// /v1/fine_tuning/jobs: what a client sees of a job, its events and its checkpoints.
+import { type Context, Hono } from 'hono';
+import type { Job } from '../../jobs/jobs.ts';
+import { TrainingOptions } from '../../jobs/protocol.ts';
+import type { CheckpointRow } from '../../store/checkpoints.ts';
+import type { EventRow } from '../../store/events.ts';
+import type { Page } from '../../store/page.ts';
+import { type Deps, idOf } from '../deps.ts';
+import { jobNotFound } from '../errors.ts';
+import { removeExpired } from '../expiry.ts';
+import { readBody } from '../read-body.ts';
+import { pageOf, readQuery } from '../schemas/common.ts';
+import {
+  CreateJob,
+  checkCreateJob,
+  hyperparametersOf,
+  ListCheckpoints,
+  ListEvents,
+  ListJobs,
+  metadataFilter,
+} from '../schemas/fine-tuning-jobs.ts';
+import { primed, sseResponse } from '../sse.ts';
+
+export function fineTuningJobs(deps: Deps): Hono {
+  const { jobs, config, log } = deps;
+  const id = (c: Context) => idOf(c, jobNotFound);
+  return (
+    new Hono()
+      .post('/', async (c) => {
+        const body = await readBody(c, CreateJob, config);
+        checkCreateJob(body);
+        await removeExpired(deps);
+        const job = await jobs.create({
+          model: body.model,
+          training_file: body.training_file,
+          validation_file: body.validation_file ?? null,
+          hyperparameters: hyperparametersOf(body),
+          options: body.tunery ?? TrainingOptions.parse({}),
+          suffix: body.suffix ?? null,
+          seed: body.seed ?? null,
+          metadata: body.metadata ?? null,
+        });
+        return c.json(wireJob(job));
+      })
+      .get('/', async (c) => {
+        const query = readQuery(c.req.url, ListJobs);
+        return c.json(envelope(await jobs.list(pageOf(query), metadataFilter(query)), wireJob));
+      })
+      .get('/:id', async (c) => c.json(wireJob(await jobs.get(id(c)))))
+      .post('/:id/cancel', async (c) => c.json(wireJob(await jobs.cancel(id(c)))))
+      .post('/:id/pause', async (c) => c.json(wireJob(await jobs.pause(id(c)))))
+      .post('/:id/resume', async (c) => c.json(wireJob(await jobs.resume(id(c)))))
+      .get('/:id/events', async (c) => {
+        const { stream, ...query } = readQuery(c.req.url, ListEvents);
+        if (!stream) return c.json(envelope(await jobs.events(id(c), pageOf(query)), wireEvent));
+        const abort = new AbortController();
+        const signal = AbortSignal.any([abort.signal, c.req.raw.signal]);
+        const events = await primed(wireEvents(jobs.follow(id(c), signal)));
+        return sseResponse(events, { stop: () => abort.abort(), log });
+      })
+      .get('/:id/checkpoints', async (c) => {
+        const page = await jobs.checkpoints(id(c), pageOf(readQuery(c.req.url, ListCheckpoints)));
+        return c.json({
+          ...envelope(page, wireCheckpoint),
+          first_id: page.data[0]?.id ?? null,
+          last_id: page.data.at(-1)?.id ?? null,
+        });
+      })
+      // A client that joins paths with an empty id must read why, and not of an unknown URL.
+      .all('//:action', (c) => {
+        throw jobNotFound(c.req.param('action') ?? '');
+      })
+  );
+}
+
+const envelope = <Row, Wire>(page: Page<Row>, wire: (row: Row) => Wire) => ({
+  object: 'list',
+  data: page.data.map(wire),
+  has_more: page.hasMore,
+});
+
+export function wireJob(job: Job) {
+  const hyperparameters = job.plan?.hyperparameters ?? job.hyperparameters;
+  return {
+    object: 'fine_tuning.job',
+    id: job.id,
+    created_at: job.created_at,
+    finished_at: job.finished_at,
+    status: job.status,
+    model: job.model,
+    fine_tuned_model: job.fine_tuned_model,
+    organization_id: job.organization_id,
+    training_file: job.training_file,
+    validation_file: job.validation_file,
+    hyperparameters,
+    method: { type: 'supervised', supervised: { hyperparameters } },
+    seed: job.seed,
+    user_provided_suffix: job.suffix,
+    trained_tokens: job.trained_tokens,
+    result_files: job.result_files,
+    estimated_finish: job.status === 'running' ? job.estimated_finish : null,
+    error: job.error,
+    integrations: [],
+    metadata: job.metadata,
+    usage_metrics: null,
+    shared_with_openai: false,
+    tunery: {
+      ...job.options,
+      base_model: job.base_model,
+      step: job.step,
+      total_steps: job.total_steps,
+      started_at: job.started_at,
+      valid_loss_before: job.valid_loss_before,
+      valid_loss_after: job.valid_loss_after,
+      plan: job.plan,
+      parity: job.parity,
+    },
+  };
+}
+
+const wireEvent = (event: EventRow) => ({
+  object: 'fine_tuning.job.event',
+  id: event.id,
+  created_at: event.created_at,
+  level: event.level,
+  message: event.message,
+  type: event.type,
+  data: event.data ?? {},
+});
+
+async function* wireEvents(events: AsyncGenerator<EventRow>) {
+  for await (const event of events) yield wireEvent(event);
+}
+
+const wireCheckpoint = (checkpoint: CheckpointRow) => ({
+  object: 'fine_tuning.job.checkpoint',
+  id: checkpoint.id,
+  created_at: checkpoint.created_at,
+  fine_tuned_model_checkpoint: checkpoint.fine_tuned_model_checkpoint,
+  fine_tuning_job_id: checkpoint.job_id,
+  metrics: checkpoint.metrics,
+  step_number: checkpoint.step_number,
+});

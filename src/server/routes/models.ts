@@ -1,0 +1,31 @@
+// /v1/models: base models, fine-tuned models and their checkpoints. An id may contain slashes and come
+// encoded or not, so the rest of the path is the id.
+import { type Context, Hono } from 'hono';
+import type { Model } from '../../jobs/jobs.ts';
+import { type Deps, idOf } from '../deps.ts';
+import { modelNotFound } from '../errors.ts';
+
+export function models({ jobs }: Deps): Hono {
+  const find = async (c: Context): Promise<Model> => {
+    const id = idOf(c, modelNotFound);
+    const model = await jobs.model(id);
+    if (model === null) throw modelNotFound(id);
+    return model;
+  };
+  return new Hono()
+    .get('/', async (c) => c.json({ object: 'list', data: (await jobs.models()).map(wireModel) }))
+    .get('/:id{.+}', async (c) => c.json(wireModel(await find(c))))
+    .delete('/:id{.+}', async (c) => {
+      const { id } = await find(c);
+      await jobs.deleteModel(id);
+      return c.json({ id, object: 'model', deleted: true });
+    });
+}
+
+const wireModel = ({ id, created_at, owned_by, kind }: Model) => ({
+  id,
+  object: 'model',
+  created: created_at,
+  owned_by,
+  tunery: { kind },
+});

@@ -1,0 +1,52 @@
+// POST /v1/chat/completions
+import { z } from 'zod';
+import { invalidValue, unsupported } from '../errors.ts';
+import { samplingShape } from './sampling.ts';
+
+const Part = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  refusal: z.string().optional(),
+});
+
+const Message = z.looseObject({
+  role: z.enum(['developer', 'system', 'user', 'assistant', 'tool', 'function']),
+  content: z.union([z.string(), z.array(Part)]).nullish(),
+});
+
+export const CreateChatCompletion = z.looseObject({
+  ...samplingShape,
+  messages: z.array(Message).min(1),
+  max_tokens: z.int().min(1).optional(),
+  max_completion_tokens: z.int().min(1).optional(),
+  logprobs: z.boolean().default(false),
+  top_logprobs: z.int().min(0).max(20).optional(),
+});
+export type CreateChatCompletion = z.infer<typeof CreateChatCompletion>;
+
+export type PlainMessage = { readonly role: string; readonly content: string };
+
+/** The messages as the template takes them: text only. */
+export const plainMessages = (messages: CreateChatCompletion['messages']): PlainMessage[] =>
+  messages.map((message, i) => {
+    const { role } = message;
+    if (role === 'tool' || role === 'function')
+      throw unsupported(`messages[${i}].role`, `'${role}'`);
+    for (const key of ['tool_calls', 'function_call'])
+      if (message[key] !== undefined && message[key] !== null)
+        throw unsupported(`messages[${i}].${key}`, 'tool calls do not work here yet');
+    const content = message.content ?? message['refusal'];
+    if (typeof content === 'string') return { role, content };
+    if (!Array.isArray(content))
+      throw invalidValue(`messages[${i}].content`, 'expected a string or a list of text parts.');
+    return { role, content: content.map((part, j) => textOf(part, i, j)).join('') };
+  });
+
+function textOf(part: z.infer<typeof Part>, message: number, index: number): string {
+  const at = `messages[${message}].content[${index}]`;
+  const text = part.type === 'text' ? part.text : part.type === 'refusal' ? part.refusal : null;
+  if (text === null)
+    throw unsupported(`${at}.type`, `'${part.type}'; this model reads text parts only`);
+  if (text === undefined) throw invalidValue(`${at}.${part.type}`, 'expected a string.');
+  return text;
+}

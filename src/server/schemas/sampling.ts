@@ -1,0 +1,73 @@
+// What chat and completions share: the sampler's parameters, and the list of those that this server
+// knows but cannot obey yet. Such a parameter passes only with a value that asks for nothing.
+import { z } from 'zod';
+import { ApiError, unsupported } from '../errors.ts';
+import { nullFree } from './common.ts';
+
+export const samplingShape = {
+  model: z.string().min(1),
+  temperature: z.number().min(0).max(2).default(1),
+  top_p: z.number().min(0).max(1).default(1),
+  n: z.int().min(1).max(128).default(1),
+  seed: z.int().optional(),
+  stop: z
+    .union([z.string().min(1), z.array(z.string().min(1)).max(4)])
+    .transform((stop) => [stop].flat())
+    .default([]),
+  stream: z.boolean().default(false),
+  stream_options: nullFree(z.looseObject({ include_usage: z.boolean().default(false) })).optional(),
+};
+
+type Neutral = (value: unknown) => boolean;
+const isZero: Neutral = (value) => value === 0;
+const isFalse: Neutral = (value) => value === false;
+const isEmpty: Neutral = (value) =>
+  value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0);
+const never: Neutral = () => false;
+
+const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly hint: string }>> =
+  {
+    presence_penalty: { neutral: isZero, hint: 'send 0 or leave it out' },
+    frequency_penalty: { neutral: isZero, hint: 'send 0 or leave it out' },
+    logit_bias: { neutral: isEmpty, hint: 'leave it out' },
+    store: { neutral: isFalse, hint: 'completions are not stored; leave it out' },
+    tools: { neutral: isEmpty, hint: 'leave it out' },
+    functions: { neutral: isEmpty, hint: 'leave it out' },
+    tool_choice: { neutral: (value) => value === 'none' || value === 'auto', hint: 'leave it out' },
+    function_call: {
+      neutral: (value) => value === 'none' || value === 'auto',
+      hint: 'leave it out',
+    },
+    response_format: {
+      neutral: (value) => (value as { type?: unknown } | null)?.type === 'text',
+      hint: "only { type: 'text' } works",
+    },
+    modalities: {
+      neutral: (value) => Array.isArray(value) && value.every((kind) => kind === 'text'),
+      hint: "only ['text'] works",
+    },
+    audio: { neutral: never, hint: 'leave it out' },
+    web_search_options: { neutral: never, hint: 'leave it out' },
+    suffix: { neutral: isEmpty, hint: 'leave it out' },
+  };
+
+// Not in the list, and ignored, because no answer could differ: user, safety_identifier, metadata,
+// prompt_cache_key, service_tier, reasoning_effort, verbosity, prediction, parallel_tool_calls.
+
+export function checkSampling(body: Readonly<Record<string, unknown>>, strict: boolean): void {
+  for (const [param, { neutral, hint }] of Object.entries(UNSUPPORTED)) {
+    const value = body[param];
+    if (value !== undefined && !neutral(value)) throw unsupported(param, hint);
+  }
+  // The official SDK's own suite sends both; the original refuses.
+  if (strict && body['stream_options'] !== undefined && body['stream'] !== true)
+    throw new ApiError("The 'stream_options' parameter is only allowed when 'stream' is enabled.", {
+      status: 400,
+      code: null,
+      param: 'stream_options',
+    });
+}
+
+/** The sampler takes 32 bits; each of `n` choices draws from its own stream. */
+export const choiceSeed = (seed: number | undefined, choice: number) =>
+  seed === undefined ? null : Number(BigInt.asUintN(31, BigInt(seed) + BigInt(choice)));

@@ -1,0 +1,74 @@
+// Server-sent events as the API frames them: `data: {json}` lines, `data: [DONE]`, then the end of the
+// body. Comment lines keep silent streams open.
+import type { Log } from '../lib/log.ts';
+import { toWire } from './errors.ts';
+
+const KEEP_ALIVE_MS = 15_000; // proxies close at 30 to 60 s of silence
+
+type SseOptions = {
+  /** Called once when the reader is gone or the stream has ended. */
+  readonly stop: () => void;
+  readonly log: Log;
+  readonly keepAliveMs?: number;
+};
+
+export function sseResponse(
+  events: AsyncIterator<unknown>,
+  { stop, log, keepAliveMs = KEEP_ALIVE_MS }: SseOptions,
+): Response {
+  const encoder = new TextEncoder();
+  let timer: NodeJS.Timeout | undefined;
+  let open = true;
+  const end = () => {
+    open = false;
+    clearInterval(timer);
+    stop();
+  };
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      timer = setInterval(() => controller.enqueue(encoder.encode(': ping\n\n')), keepAliveMs);
+    },
+    async pull(controller) {
+      const write = (text: string) => open && controller.enqueue(encoder.encode(text));
+      try {
+        const { done, value } = await events.next();
+        if (!done) return void write(`data: ${JSON.stringify(value)}\n\n`);
+        write('data: [DONE]\n\n');
+      } catch (error) {
+        if (!open) return;
+        const { status, body } = toWire(error);
+        if (status >= 500) log.error({ err: error }, 'stream.fail');
+        write(`data: ${JSON.stringify(body)}\n\n`);
+      }
+      if (!open) return;
+      end();
+      controller.close();
+    },
+    async cancel() {
+      end();
+      await events.return?.();
+    },
+  });
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      // nginx would hold the events back.
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+/** Takes the first event out before anything is sent, so that an early failure is an ordinary error. */
+export async function primed<T>(events: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+  const first = await events.next();
+  return (async function* () {
+    try {
+      if (first.done) return;
+      yield first.value;
+      yield* events;
+    } finally {
+      await events.return(undefined);
+    }
+  })();
+}
