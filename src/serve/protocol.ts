@@ -37,6 +37,19 @@ export const ScoreRequest = z.strictObject({
 });
 export type ScoreRequest = z.infer<typeof ScoreRequest>;
 
+/** Second argument of the host process, as JSON. */
+export const HostOptions = z.strictObject({
+  /** Tokens of prompt and answer together. Null: the model's own, at most 4096. */
+  contextLength: z.int().min(8).nullable().default(null),
+  /** Requests that are evaluated together. */
+  parallel: z.int().min(1).max(64).default(4),
+  /** Null: the cores that llama.cpp counts as useful for arithmetic. */
+  threads: z.int().min(1).max(256).nullable().default(null),
+  /** Use a GPU where llama.cpp finds one; looking for it costs a second at start. */
+  gpu: z.boolean().default(false),
+});
+export type HostOptions = z.infer<typeof HostOptions>;
+
 export const ToHost = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('sample'), request: SampleRequest }),
   z.strictObject({ type: z.literal('score'), request: ScoreRequest }),
@@ -53,7 +66,10 @@ export const TokenLogprob = z.strictObject({
 export type TokenLogprob = z.infer<typeof TokenLogprob>;
 
 export const FromHost = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('ready'), contextLength: z.int() }),
+  /** `memoryBytes`: weights and caches when busy; what the budget of the parent counts. */
+  z.strictObject({ type: z.literal('ready'), contextLength: z.int(), memoryBytes: z.number() }),
+  /** The model cannot be loaded; the host exits. */
+  z.strictObject({ type: z.literal('failed'), code: z.string(), message: z.string() }),
   z.strictObject({
     type: z.literal('piece'),
     id: z.string(),
@@ -75,6 +91,8 @@ export const FromHost = z.discriminatedUnion('type', [
     code: z.string(),
     message: z.string(),
     param: z.string().nullable(),
+    /** The HTTP status that fits. */
+    status: z.int(),
   }),
 ]);
 export type FromHost = z.infer<typeof FromHost>;

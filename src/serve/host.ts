@@ -1,0 +1,83 @@
+// Entry of a model host, the child that holds one base model: `host.ts MODEL.gguf OPTIONS`.
+
+import { connectParent } from '../lib/child.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { openModel } from '../weights/model-file.ts';
+import { Llama } from './llama.ts';
+import { Prompts } from './prompt.ts';
+import { type FromHost, HostOptions, type SampleRequest, ToHost } from './protocol.ts';
+import { sample } from './sample.ts';
+
+const parent = connectParent<ToHost, FromHost>((raw) => ToHost.parse(raw));
+const running = new Map<string, AbortController>();
+
+const [path = '', options = '{}'] = process.argv.slice(2);
+try {
+  const [llama, prompts] = await Promise.all([
+    Llama.load(path, HostOptions.parse(JSON.parse(options))),
+    openModel(path).then(async (model) => {
+      try {
+        return new Prompts(await model.tokenizer(), model.chatTemplate, model);
+      } finally {
+        await model.close();
+      }
+    }),
+  ]);
+  parent.onMessage((message) => void handle(message, llama, prompts));
+  const { contextLength, memoryBytes } = llama;
+  await parent.send({ type: 'ready', contextLength, memoryBytes });
+} catch (error) {
+  const { code, message } = coded(error, 'model_load_failed');
+  await parent.send({ type: 'failed', code, message: `Cannot load the model ${path}: ${message}` });
+  process.exit(1);
+}
+
+async function handle(message: ToHost, llama: Llama, prompts: Prompts): Promise<void> {
+  if (message.type === 'cancel') {
+    running.get(message.id)?.abort();
+    return;
+  }
+  const { request } = message;
+  const abort = new AbortController();
+  running.set(request.id, abort);
+  try {
+    if (message.type === 'sample') await answer(message.request, llama, prompts, abort.signal);
+    else {
+      const { id, tokens, adapter } = message.request;
+      prompts.checkTokens(tokens, llama.contextLength, 'tokens');
+      const logProbs = await llama.score(tokens, adapter, abort.signal);
+      await parent.send({ type: 'scored', id, logProbs });
+    }
+  } catch (error) {
+    if (!abort.signal.aborted) {
+      await parent.send({ type: 'error', id: request.id, ...coded(error, 'model_host_failed') });
+    }
+  } finally {
+    running.delete(request.id);
+  }
+}
+
+async function answer(
+  request: SampleRequest,
+  llama: Llama,
+  prompts: Prompts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id } = request;
+  const events = sample(request, llama, prompts, signal);
+  for await (const event of events) {
+    if (signal.aborted) return; // the parent has forgotten this request
+    void parent.send({ ...event, id });
+  }
+}
+
+function coded(error: unknown, fallback: string) {
+  if (error instanceof CodedError) {
+    const { code, message, param, status } = error;
+    return { code: code ?? fallback, message, param, status };
+  }
+  // The end of stderr is what the parent reports if this process dies of it.
+  console.error(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: fallback, message, param: null, status: 500 };
+}

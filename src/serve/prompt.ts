@@ -1,0 +1,91 @@
+// What the model is fed: the one template and the one tokenizer, as in training.
+import { CodedError } from '../lib/coded-error.ts';
+import type { Message } from '../tokenizer/messages.ts';
+import { renderChat } from '../tokenizer/template.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { SampleRequest } from './protocol.ts';
+
+type SpecialTokens = { readonly bosToken: string | null; readonly eosToken: string | null };
+
+export class Prompts {
+  readonly #tokenizer: Tokenizer;
+  readonly #template: string | null;
+  readonly #special: SpecialTokens;
+  readonly #stop: ReadonlySet<number>;
+
+  constructor(tokenizer: Tokenizer, template: string | null, special: SpecialTokens) {
+    this.#tokenizer = tokenizer;
+    this.#template = template;
+    this.#special = special;
+    this.#stop = new Set(tokenizer.stopIds);
+  }
+
+  encode(prompt: SampleRequest['prompt']): number[] {
+    if (prompt.kind === 'chat') return this.#chat(prompt.messages);
+    if (prompt.kind === 'text') return this.#text(prompt.text);
+    this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, 'prompt');
+    return prompt.tokens.length > 0 ? prompt.tokens : this.#nothing();
+  }
+
+  isStop(id: number): boolean {
+    return this.#stop.has(id);
+  }
+
+  tokenBytes(id: number): Uint8Array {
+    return this.#tokenizer.tokenBytes(id);
+  }
+
+  /** Control tokens are for the model; in the answer they have no text. */
+  shownBytes(id: number): Uint8Array {
+    return this.#tokenizer.isSpecial(id) ? NO_BYTES : this.#tokenizer.tokenBytes(id);
+  }
+
+  checkTokens(tokens: readonly number[], contextLength: number, param: string): void {
+    const { vocabSize } = this.#tokenizer;
+    const wrong = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (wrong !== undefined) {
+      const message = `Token id ${wrong} is not in the model's vocabulary of ${vocabSize}.`;
+      throw new CodedError('invalid_value', message, { param });
+    }
+    if (tokens.length >= contextLength) {
+      const message = `This model's maximum context length is ${contextLength} tokens, got ${tokens.length}.`;
+      throw new CodedError('context_length_exceeded', message, { param });
+    }
+  }
+
+  #chat(messages: Extract<SampleRequest['prompt'], { kind: 'chat' }>['messages']): number[] {
+    if (this.#template === null) {
+      const message = 'This model has no chat template. Use /v1/completions with a plain prompt.';
+      throw new CodedError('invalid_value', message, { param: 'messages' });
+    }
+    try {
+      const { text, contents } = renderChat(this.#template, messages as Message[], {
+        addGenerationPrompt: true,
+        ...this.#special,
+      });
+      // What people wrote stays text: <|im_end|> in a message must not end it.
+      return [...this.#tokenizer.encode(text, { special: true, plain: contents })];
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `The messages do not fit the model's chat template: ${reason}`;
+      throw new CodedError('invalid_value', message, { param: 'messages', cause: error });
+    }
+  }
+
+  #text(text: string): number[] {
+    const { bosId, addBos } = this.#tokenizer;
+    const ids = [...this.#tokenizer.encode(text, { special: true })];
+    if (addBos && bosId !== null && ids[0] !== bosId) ids.unshift(bosId);
+    return ids.length > 0 ? ids : this.#nothing();
+  }
+
+  /** An empty prompt starts a text, as the API defines it; the model needs one token for that. */
+  #nothing(): number[] {
+    const start = this.#tokenizer.bosId ?? this.#tokenizer.eosId;
+    if (start !== null) return [start];
+    const message = 'This model has no token that begins a text: the prompt must not be empty.';
+    throw new CodedError('invalid_value', message, { param: 'prompt' });
+  }
+}
+
+const NO_BYTES = new Uint8Array();
