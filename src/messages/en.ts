@@ -168,6 +168,64 @@ export const en = {
   'quick.cancelling':
     'Stopping: cancelling the job and closing the server … (Ctrl-C again: at once)',
   'quick.failed': 'The quickstart failed: {reason}',
+
+  'data.empty_file': 'the file is empty',
+  'data.empty_file.fix': 'Write one JSON object per line.',
+  'data.utf16': 'the file is UTF-16 text',
+  'data.utf16.fix': 'Save it again as UTF-8.',
+  'data.not_utf8': 'the line is not UTF-8 text',
+  'data.not_utf8.fix': 'Save the file again as UTF-8.',
+  'data.bom': 'the file starts with a byte order mark, which was skipped',
+  'data.bom.fix': 'Nothing needs to be done.',
+  'data.line_too_long': 'the line has {bytes} bytes; at most {limit} are read',
+  'data.line_too_long.fix': 'Split the example into shorter ones.',
+  'data.not_json': 'the line is not valid JSON: {reason}',
+  'data.not_json.fix': 'Write one complete JSON object per line (JSONL).',
+  'data.truncated': 'the line ends before its JSON object does',
+  'data.truncated.fix':
+    'Write the whole object on one line; if it is the last line, the file was cut off: export or upload it again.',
+  'data.array': 'the line is a JSON list',
+  'data.array.fix':
+    'Write each example as a JSON object on a line of its own, without the list around them.',
+  'data.unknown_format':
+    'Unexpected file format, expected either prompt/completion pairs or chat messages; got the keys: {got}',
+  'data.unknown_format.fix': "Give every line either 'messages' or 'prompt' and 'completion'.",
+  'data.both_formats': "the line has 'messages' as well as 'prompt' or 'completion'",
+  'data.both_formats.fix': 'Keep one of the two formats.',
+  'data.mixed': 'the file began in the {first} format, this line is in the {got} format',
+  'data.mixed.fix': 'Use one format in a file.',
+  'data.preference':
+    'the line is in the preference (dpo) format, but the job trains by the supervised method',
+  'data.preference.fix': "Use lines with 'messages', or 'prompt' and 'completion'.",
+  'data.unknown_key': "Extra key '{key}' is not permitted",
+  'data.unknown_key.fix': 'Remove it; allowed here: {allowed}.',
+  'data.wrong_type': 'expected {expected}, got {got}',
+  'data.wrong_type.fix': 'Change the value.',
+  'data.empty': 'must not be empty',
+  'data.empty.fix': 'Fill it in or remove the example.',
+  'data.no_assistant': 'the example has no assistant message',
+  'data.no_assistant.fix':
+    'Add at least one message with the role assistant: the model learns from those.',
+  'data.role_missing': "Discriminator 'role' is missing in value",
+  'data.role_missing.fix': "Add 'role'.",
+  'data.wrong_role': "the role '{got}' is not known",
+  'data.wrong_role.fix': 'Use one of {allowed}.',
+  'data.content_missing': "'content' is missing",
+  'data.content_missing.fix':
+    "Add 'content'; only an assistant message with tool_calls or function_call may go without.",
+  'data.not_text': "content of type '{got}' cannot be trained on",
+  'data.not_text.fix': 'Use text, or a list of parts of type text.',
+  'data.weight': 'weight must be 0 or 1, got {got}',
+  'data.weight.fix': 'Use 1 to learn from the message and 0 to skip it.',
+  'data.refusal': "'refusal' cannot be trained on",
+  'data.refusal.fix': "Put the text into 'content'.",
+  'data.bad_tool': 'is not a function definition with a name',
+  'data.bad_tool.fix':
+    'Write {"type": "function", "function": {"name": …}} in tools, {"name": …} in functions.',
+  'data.bad_call': 'is not a function call',
+  'data.bad_call.fix': 'Give it a function with a name and its arguments as a JSON string.',
+  'data.tokens': 'the model cannot take this example: {reason}',
+  'data.tokens.fix': 'Change the example or train another model.',
 } as const;
 
 export type MessageKey = keyof typeof en;

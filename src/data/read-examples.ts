@@ -1,0 +1,112 @@
+// A JSONL file as a stream of examples and problems, in the order of its lines and in constant memory.
+// Never stops at the first problem and never throws for what the file holds.
+
+import type { Params } from '../messages/say.ts';
+import { type ChatExample, chatFindings, isObject, nameOf } from './formats/chat.ts';
+import { type CompletionExample, completionFindings } from './formats/completion.ts';
+import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
+import { type Finding, finding, type Problem, type ProblemKey } from './problems.ts';
+
+export type Format = 'chat' | 'completion';
+export type Example = {
+  readonly kind: 'example';
+  readonly line: number;
+  readonly example: number;
+} & (
+  | { readonly format: 'chat'; readonly value: ChatExample }
+  | { readonly format: 'completion'; readonly value: CompletionExample }
+);
+
+export async function* readExamples(path: string): AsyncGenerator<Example | Problem> {
+  let format: Format | null = null;
+  let examples = 0;
+  let judged = false;
+  for await (const line of readLines(path)) {
+    if (line.kind === 'text' && line.text.trim() === '') continue;
+    if (line.kind === 'bom') {
+      yield { ...wholeFile('data.bom'), level: 'note' };
+      continue;
+    }
+    judged = true;
+    if (line.kind === 'utf16') return yield wholeFile('data.utf16');
+    examples += 1;
+    const parsed = parse(line);
+    if ('key' in parsed) {
+      yield problem(line.line, examples, parsed);
+      continue;
+    }
+    const found = formatOf(parsed.value);
+    if (typeof found !== 'string') {
+      yield problem(line.line, examples, found);
+      continue;
+    }
+    format ??= found;
+    if (found !== format) {
+      const params = { first: format, got: found };
+      yield problem(line.line, examples, finding('', 'data.mixed', params));
+      continue;
+    }
+    const findings = [
+      ...(found === 'chat' ? chatFindings(parsed.value) : completionFindings(parsed.value)),
+    ];
+    for (const item of findings) yield problem(line.line, examples, item);
+    if (findings.length === 0) yield asExample(line.line, examples, found, parsed.value);
+  }
+  if (!judged) yield wholeFile('data.empty_file');
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The only place where checked JSON gets its type: there were no findings. */
+const asExample = (line: number, example: number, format: Format, value: Json) =>
+  ({ kind: 'example', line, example, format, value }) as unknown as Example;
+
+const problem = (line: number, example: number, item: Finding): Problem => ({
+  kind: 'problem',
+  level: 'error',
+  line,
+  example,
+  ...item,
+});
+const wholeFile = (key: ProblemKey, params: Params = {}) => problem(0, 0, finding('', key, params));
+
+function parse(
+  line: Exclude<Line, { kind: 'bom' } | { kind: 'utf16' }>,
+): Finding | { value: Json } {
+  if (line.kind === 'too-long')
+    return finding('', 'data.line_too_long', { bytes: line.bytes, limit: MAX_LINE_BYTES });
+  if (line.kind === 'not-utf8') return finding('', 'data.not_utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(line.text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    // V8 says so when the text stops before the JSON is complete.
+    if (
+      /^\s*\{/.test(line.text) &&
+      /Unexpected end|Unterminated|after .* in JSON at position/.test(reason)
+    )
+      if (endsEarly(line.text, reason)) return finding('', 'data.truncated');
+    return finding('', 'data.not_json', { reason: reason.replace(/ \(line 1 column \d+\)$/, '') });
+  }
+  if (Array.isArray(value)) return finding('', 'data.array');
+  if (!isObject(value))
+    return finding('', 'data.wrong_type', { expected: 'object', got: nameOf(value) });
+  return { value };
+}
+
+function endsEarly(text: string, reason: string): boolean {
+  const position = /at position (\d+)/.exec(reason)?.[1];
+  return position === undefined || Number(position) >= text.trimEnd().length;
+}
+
+function formatOf(value: Json): Format | Finding {
+  const chat = 'messages' in value;
+  const completion = 'prompt' in value || 'completion' in value;
+  if (chat && completion) return finding('', 'data.both_formats');
+  if (chat) return 'chat';
+  if (completion) return 'completion';
+  if ('preferred_output' in value || 'preferred_completion' in value)
+    return finding('', 'data.preference');
+  return finding('', 'data.unknown_format', { got: Object.keys(value).slice(0, 5).join(', ') });
+}
