@@ -168,15 +168,19 @@ function codeOf(issue: Issue, got: unknown): string {
       ? 'invalid_value'
       : 'invalid_type';
   if (issue.code === 'too_small' || issue.code === 'too_big') {
-    const kind = { int: 'integer', number: 'decimal', string: 'string', array: 'array' }[
-      String(issue.origin)
-    ];
-    if (kind === undefined) return 'invalid_value';
+    const kind =
+      issue.origin === 'number' || issue.origin === 'int' ? numberKind(issue, got) : issue.origin;
+    if (!['integer', 'decimal', 'string', 'array'].includes(kind)) return 'invalid_value';
     const bound = issue.code === 'too_small' ? 'below_min' : 'above_max';
     return `${kind}_${bound}_${kind === 'string' || kind === 'array' ? 'length' : 'value'}`;
   }
   return 'invalid_value';
 }
+
+// The API says of a whole number that it is too large or small as an integer, but for these.
+const DECIMALS = ['temperature', 'top_p', 'learning_rate_multiplier'];
+const numberKind = ({ path }: Issue, got: unknown) =>
+  Number.isInteger(got) && !DECIMALS.includes(String(path.at(-1))) ? 'integer' : 'decimal';
 
 /** `messages`, 0, `role` → `messages[0].role` */
 export function dotted(path: readonly (string | number)[]): string {

@@ -66,6 +66,7 @@ class Form {
       this.fields.set(name, value);
     });
     this.parser.on('file', (name, stream, filename: string | undefined) => {
+      stream.on('error', () => {}); // a part that breaks off says so again when nobody reads any more
       if (name === 'file' && this.#file === null) return this.#receive(stream, filename, blobs);
       this.#refusal ??= malformed(`expected one file part, named 'file', got '${name}'`);
       stream.resume();
@@ -106,8 +107,8 @@ function createParser(type: string, limit: number): BusboyInstance {
   try {
     return new Busboy({
       headers: { 'content-type': type } as BusboyHeaders,
-      // Busboy cuts at the limit, and a file of exactly the limit is not cut.
-      limits: { fileSize: limit + 1, fieldSize: FIELD_BYTES, parts: PARTS, headerPairs: 50 },
+      // A file of exactly the limit counts as whole.
+      limits: { fileSize: limit, fieldSize: FIELD_BYTES, parts: PARTS, headerPairs: 50 },
       isPartAFile: (name, _type, filename) => name === 'file' || filename !== undefined,
     });
   } catch (error) {
