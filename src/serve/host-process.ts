@@ -103,8 +103,7 @@ export class Host {
   async close(): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    const error = new CodedError('model_host_closed', 'The model was closed.', { status: 503 });
-    for (const listener of [...this.#listeners.values()]) listener(error);
+    for (const listener of [...this.#listeners.values()]) listener(closedError());
     await child?.close();
   }
 
@@ -128,10 +127,10 @@ export class Host {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       signal?.throwIfAborted();
-      const child = this.#child;
       await Promise.race([this.ready(), new Promise<void>((resolve) => (wake = resolve))]);
       if (queue.length === 0) {
-        child?.send(message(id));
+        if (this.#child === null) throw closedError();
+        this.#child.send(message(id));
         open = true;
       }
       for (;;) {
@@ -161,3 +160,6 @@ export class Host {
 
 const abortError = (signal: AbortSignal | undefined): Error =>
   signal?.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal?.reason });
+
+const closedError = () =>
+  new CodedError('model_host_closed', 'The model was closed.', { status: 503 });

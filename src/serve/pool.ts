@@ -37,11 +37,11 @@ export class Pool<Sequence> {
   ): Promise<Slot<Sequence>> {
     for (;;) {
       signal.throwIfAborted();
-      const entry = this.#entries.get(key) ?? (await this.#open(key));
-      if (entry === null) {
+      if (!this.#entries.has(key) && !(await this.#makeRoom())) {
         await this.#change();
         continue;
       }
+      const entry = this.#entries.get(key) ?? this.#open(key);
       // Once more to the end: the map's order is the order of use.
       this.#entries.delete(key);
       this.#entries.set(key, entry);
@@ -88,19 +88,20 @@ export class Pool<Sequence> {
     return { sequence, release };
   }
 
-  /** Null when every context is in use. */
-  async #open(key: string): Promise<Entry<Sequence> | null> {
-    while (this.#entries.size >= this.#options.maxContexts) {
-      const idle = [...this.#entries].find(([, { users }]) => users === 0);
-      if (!idle) return null;
-      await this.#close(...idle);
-    }
-    const known = this.#entries.get(key);
-    if (known) return known;
+  #open(key: string): Entry<Sequence> {
     const entry = { context: this.#options.open(key), free: null, users: 0 };
     entry.context.catch(() => {}); // reported by `borrow`
-    this.#entries.set(key, entry);
     return entry;
+  }
+
+  /** False when every context is in use. */
+  async #makeRoom(): Promise<boolean> {
+    while (this.#entries.size >= this.#options.maxContexts) {
+      const idle = [...this.#entries].find(([, { users }]) => users === 0);
+      if (!idle) return false;
+      await this.#close(...idle);
+    }
+    return true;
   }
 
   async #close(key: string, entry: Entry<Sequence>): Promise<void> {

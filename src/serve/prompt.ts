@@ -1,7 +1,8 @@
 // What the model is fed: the one template and the one tokenizer, as in training.
 import { CodedError } from '../lib/coded-error.ts';
+import { encodeChat } from '../tokenizer/chat.ts';
+import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/default-template.ts';
 import type { Message } from '../tokenizer/messages.ts';
-import { renderChat } from '../tokenizer/template.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { SampleRequest } from './protocol.ts';
 
@@ -54,17 +55,10 @@ export class Prompts {
   }
 
   #chat(messages: Extract<SampleRequest['prompt'], { kind: 'chat' }>['messages']): number[] {
-    if (this.#template === null) {
-      const message = 'This model has no chat template. Use /v1/completions with a plain prompt.';
-      throw new CodedError('invalid_value', message, { param: 'messages' });
-    }
     try {
-      const { text, contents } = renderChat(this.#template, messages as Message[], {
-        addGenerationPrompt: true,
-        ...this.#special,
-      });
-      // What people wrote stays text: <|im_end|> in a message must not end it.
-      return [...this.#tokenizer.encode(text, { special: true, plain: contents })];
+      const options = { addGenerationPrompt: true, ...this.#special };
+      const template = this.#template ?? DEFAULT_CHAT_TEMPLATE;
+      return [...encodeChat(this.#tokenizer, template, messages as Message[], options).ids];
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `The messages do not fit the model's chat template: ${reason}`;
