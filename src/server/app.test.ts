@@ -17,7 +17,7 @@ import type { Deps } from './deps.ts';
 let directory: string;
 let store: Store;
 let now = Date.UTC(2026, 0, 1);
-const seen: SampleRequest[] = [];
+const seen: Omit<SampleRequest, 'id'>[] = [];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tunery-app-'));
@@ -44,14 +44,14 @@ const sample: Deps['sample'] = async function* (_, request) {
     const token = { token: `${i} `, bytes: [48 + i, 32], logprob: -i, top: [] };
     yield {
       type: 'piece',
-      id: request.id,
+      id: 'x',
       text: `${i} `,
       logprobs: request.logprobs === null ? null : [token],
     };
   }
   yield {
     type: 'end',
-    id: request.id,
+    id: 'x',
     finishReason: 'length',
     promptTokens: 7,
     completionTokens: length,
@@ -73,15 +73,29 @@ const app = (config: Partial<Deps['config']> = {}) =>
     store,
     jobs,
     sample,
-    checkFile: async () => null,
     config: { ...defaultConfig, ...config },
     clock: { now: () => now },
     log: createLog('silent'),
   });
 
+/** What the tests below read of any answer. */
+type Answer = {
+  error: { message: string; type: string; param: string | null; code: string | null };
+  id: string;
+  created_at: number;
+  expires_at: number;
+  bytes: number;
+  choices: { index: number; logprobs: unknown }[];
+  usage: { completion_tokens: number };
+  data: { id: string }[];
+  first_id: string;
+  last_id: string;
+  has_more: boolean;
+};
+
 const call = async (path: string, init: RequestInit = {}, config: Partial<Deps['config']> = {}) => {
   const response = await app(config).request(path, init);
-  return { response, status: response.status, body: await response.json() };
+  return { response, status: response.status, body: (await response.json()) as Answer };
 };
 const post = (path: string, body: unknown, config = {}) =>
   call(
@@ -100,7 +114,8 @@ function form(parts: Record<string, string | File>): RequestInit {
   for (const [name, value] of Object.entries(parts)) body.append(name, value);
   return { method: 'POST', body };
 }
-const rows = (name: string, content = '{"messages":[]}\n') => new File([content], name);
+const ROW = '{"prompt":"a","completion":"b"}\n';
+const rows = (name: string, content = ROW) => new File([content], name);
 
 test('an unknown URL is a 404 with the four keys of an error and the usual headers', async () => {
   const { status, body, response } = await call('/v1/nothing');
@@ -289,7 +304,7 @@ test('completions answer for every prompt in order, with log-probabilities that 
   });
   expect(body.choices.map((choice: { index: number }) => choice.index)).toEqual([0, 1, 2, 3]);
   expect(body.choices[0]).toMatchObject({ text: '1 2 ', finish_reason: 'length' });
-  expect(body.choices[0].logprobs).toEqual({
+  expect(body.choices[0]?.logprobs).toEqual({
     tokens: ['1 ', '2 '],
     token_logprobs: [-1, -2],
     top_logprobs: [{ '1 ': -1 }, { '2 ': -2 }],
@@ -322,12 +337,12 @@ test.each([
   expect(body).toMatchObject({
     object: 'file',
     filename: 'a.jsonl',
-    bytes: 16,
+    bytes: ROW.length,
     purpose: 'fine-tune',
     status: 'processed',
   });
   const content = await app().request(`/v1/files/${body.id}/content`);
-  expect(await content.text()).toBe('{"messages":[]}\n');
+  expect(await content.text()).toBe(ROW);
   expect(content.headers.get('content-disposition')).toBe('attachment; filename="a.jsonl"');
   const gone = await call(`/v1/files/${body.id}`, { method: 'DELETE' });
   expect(gone.body).toEqual({ id: body.id, object: 'file', deleted: true });
@@ -385,6 +400,24 @@ test.each([
   expect(await readdir(join(store.directory, 'files', 'incoming'))).toEqual([]);
 });
 
+test('a training file with a bad row is refused, and the answer names line, field and fix', async () => {
+  const good = '{"messages":[{"role":"assistant","content":"x"}]}\n';
+  const bad = `${good}${good.replace('assistant', 'wizard')}`;
+  const { status, body } = await call(
+    '/v1/files',
+    form({ purpose: 'fine-tune', file: rows('a.jsonl', bad) }),
+  );
+  expect([status, body.error.param, body.error.code]).toEqual([400, 'file', 'invalid_file_format']);
+  expect(body.error.message).toMatch(
+    /^Invalid file format for Fine-Tuning API. Must be .jsonl. .*line 2, messages\[0\]\.role/,
+  );
+  const asData = await call(
+    '/v1/files',
+    form({ purpose: 'user_data', file: rows('a.jsonl', bad) }),
+  );
+  expect(asData.status).toBe(200);
+});
+
 test('a file may have exactly the largest size, and one byte more is refused', async () => {
   const send = (bytes: number) =>
     call('/v1/files', form({ purpose: 'batch', file: rows('a', 'x'.repeat(bytes)) }), {
@@ -425,7 +458,7 @@ test('the pages of the file list visit every file once, newest first', async () 
   for (let after = ''; ; after = `&after=${visited.at(-1)}`) {
     const { body } = await call(`/v1/files?purpose=vision&limit=2${after}`);
     visited.push(...body.data.map((file: { id: string }) => file.id));
-    expect([body.first_id, body.last_id]).toEqual([body.data[0].id, body.data.at(-1).id]);
+    expect([body.first_id, body.last_id]).toEqual([body.data[0]?.id, body.data.at(-1)?.id]);
     if (!body.has_more) break;
   }
   expect(visited).toEqual(ids);

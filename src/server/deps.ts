@@ -1,28 +1,24 @@
 // What the routes are given. Tests hand in parts of their own; start.ts hands in the real ones.
 import type { Context } from 'hono';
-import type { Jobs, ResolvedModel } from '../jobs/jobs.ts';
+import type { Jobs } from '../jobs/jobs.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { FromHost, SampleRequest } from '../serve/protocol.ts';
+import type { HostEvent } from '../serve/client.ts';
+import type { SampleRequest } from '../serve/protocol.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 
-export type Piece = Extract<FromHost, { type: 'piece' }>;
-export type End = Extract<FromHost, { type: 'end' }>;
-
-/** Pieces of text, then one `end`. Leaving early or aborting stops the generation. */
+/** `Hosts.sample`: pieces of text, then one `end`. Leaving early or aborting stops the generation. */
 export type Sample = (
-  model: ResolvedModel,
-  request: SampleRequest,
+  baseModel: string,
+  request: Omit<SampleRequest, 'id'>,
   signal: AbortSignal,
-) => AsyncGenerator<Piece | End>;
+) => AsyncGenerator<HostEvent>;
 
 export type Deps = {
   readonly store: Pick<Store, 'database' | 'blobs' | 'directory'>;
   readonly jobs: Jobs;
   readonly sample: Sample;
-  /** The first thing that is wrong with a training file, as a sentence; null: nothing. */
-  readonly checkFile: (path: string) => Promise<string | null>;
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;

@@ -98,6 +98,12 @@ export const modelNotUsable = (id: string) =>
     null,
   );
 
+export const invalidRows = (problems: readonly string[], total: number) => {
+  const rest = total > problems.length ? ` (${total} problems in all)` : '';
+  const message = `Invalid file format for Fine-Tuning API. Must be .jsonl. ${problems.join(' ')}${rest}`;
+  return refuse(400, message, 'invalid_file_format', 'file');
+};
+
 export const missingParameter = (param: string) =>
   refuse(400, `Missing required parameter: '${param}'.`, 'missing_required_parameter', param);
 

@@ -1,13 +1,14 @@
 // Runs the choices of one completion request side by side, and gathers or interleaves what they yield.
 
 import type { ResolvedModel } from '../jobs/jobs.ts';
-import { newId } from '../lib/id.ts';
+import type { HostEvent } from '../serve/client.ts';
 import type { SampleRequest, TokenLogprob } from '../serve/protocol.ts';
-import type { Deps, End, Piece } from './deps.ts';
+import type { Deps } from './deps.ts';
 import { modelNotUsable } from './errors.ts';
 
+export type End = Extract<HostEvent, { type: 'end' }>;
 export type ChoiceRequest = Omit<SampleRequest, 'id' | 'adapter'>;
-export type ChoiceEvent = { readonly index: number; readonly event: Piece | End };
+export type ChoiceEvent = { readonly index: number; readonly event: HostEvent };
 export type Choice = {
   readonly text: string;
   readonly logprobs: readonly TokenLogprob[];
@@ -20,32 +21,35 @@ export async function usableModel(name: string, { jobs }: Deps): Promise<Resolve
   return model;
 }
 
+// One request must not fill the queue of its model, in which the others wait too.
+const AT_A_TIME = 8;
+
 /** Events of all choices in the order of their arrival; leaving early stops every choice. */
 export async function* generate(
-  model: ResolvedModel,
+  { base, adapter }: ResolvedModel,
   choices: readonly ChoiceRequest[],
   signal: AbortSignal,
   { sample }: Deps,
 ): AsyncGenerator<ChoiceEvent> {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const running = choices.map((choice) =>
-    sample(model, { ...choice, id: newId('req_'), adapter: model.adapter }, either),
-  );
-  const next = async (index: number) => ({ index, result: await running[index]!.next() });
-  const waiting = new Map(running.map((_, index) => [index, next(index)]));
-  // When one choice fails the others are left; their failures have no reader.
-  for (const promise of waiting.values()) promise.catch(() => {});
+  type Next = { index: number; result: IteratorResult<HostEvent>; from: AsyncGenerator<HostEvent> };
+  const waiting = new Map<number, Promise<Next>>();
+  const advance = (index: number, from: AsyncGenerator<HostEvent>) => {
+    const next = from.next().then((result) => ({ index, result, from }));
+    next.catch(() => {}); // when one choice fails, nobody reads the failures of the others
+    waiting.set(index, next);
+  };
+  let started = 0;
   try {
-    while (waiting.size > 0) {
-      const { index, result } = await Promise.race(waiting.values());
-      if (result.done) {
-        waiting.delete(index);
-        continue;
-      }
-      const following = next(index);
-      following.catch(() => {});
-      waiting.set(index, following);
+    for (;;) {
+      for (; waiting.size < AT_A_TIME && started < choices.length; started++)
+        advance(started, sample(base, { ...choices[started]!, adapter }, either));
+      if (waiting.size === 0) return;
+      const { index, result, from } = await Promise.race(waiting.values());
+      waiting.delete(index);
+      if (result.done) continue;
+      advance(index, from);
       yield { index, event: result.value };
     }
   } finally {

@@ -3,11 +3,12 @@ import { type Context, Hono } from 'hono';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
 import type { TokenLogprob } from '../../serve/protocol.ts';
-import type { Deps, End } from '../deps.ts';
+import type { Deps } from '../deps.ts';
 import { invalidValue } from '../errors.ts';
 import {
   type ChoiceEvent,
   type ChoiceRequest,
+  type End,
   gather,
   generate,
   usableModel,

@@ -3,12 +3,13 @@ import { Hono } from 'hono';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
 import type { TokenLogprob } from '../../serve/protocol.ts';
-import type { Deps, End } from '../deps.ts';
+import type { Deps } from '../deps.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import {
   type Choice,
   type ChoiceEvent,
   type ChoiceRequest,
+  type End,
   gather,
   generate,
   usableModel,
