@@ -1,0 +1,55 @@
+// Every `auto` of a job, turned into a number: one documented function per knob.
+import { readFileSync } from 'node:fs';
+import { arch, platform } from 'node:os';
+import type { Hyperparameters } from '../protocol.ts';
+
+export type ResolvedHyperparameters = {
+  n_epochs: number;
+  batch_size: number;
+  learning_rate_multiplier: number;
+};
+
+/** The rules of OpenAI's service (contract 4.2), except the multiplier: our base rate is per model. */
+export function resolveHyperparameters(
+  wanted: Hyperparameters,
+  rows: number,
+): ResolvedHyperparameters {
+  const orAuto = (value: number | 'auto', auto: number) => (value === 'auto' ? auto : value);
+  return {
+    n_epochs: orAuto(wanted.n_epochs, autoEpochs(rows)),
+    batch_size: orAuto(wanted.batch_size, Math.max(1, Math.min(256, Math.floor(0.002 * rows)))),
+    learning_rate_multiplier: orAuto(wanted.learning_rate_multiplier, 1),
+  };
+}
+
+/** Three, but at least 100 and at most 25,000 examples in all where the limits of 25 and 1 allow. */
+function autoEpochs(rows: number): number {
+  if (rows * 3 < 100) return Math.min(25, Math.floor(100 / rows));
+  if (rows * 3 > 25_000) return Math.max(1, Math.floor(25_000 / rows));
+  return 3;
+}
+
+/** Peak rate of AdamW on LoRA matrices: 2e-4 is the field's usual value for models from a billion
+ *  weights (QLoRA, arXiv:2305.14314, table 9). Smaller models take and need more, by the square root
+ *  of the size; above 1e-3 small batches start to diverge. */
+export function baseLearningRate(parameters: number): number {
+  const factor = Math.sqrt(Math.max(1, 1e9 / parameters));
+  return Math.min(1e-3, Number((2e-4 * factor).toPrecision(2)));
+}
+
+/** int8 where it is known to be faster: x86 with AVX2, and layers large enough to repay quantising. */
+export function autoPrecision(hiddenSize: number, cpuFlags = readCpuFlags()): 'int8' | 'f32' {
+  return hiddenSize >= SMALLEST_INT8_LAYER && cpuFlags.has('avx2') ? 'int8' : 'f32';
+}
+const SMALLEST_INT8_LAYER = 256;
+
+/** Empty where the system does not tell: then the exact form is the safe one. */
+function readCpuFlags(): ReadonlySet<string> {
+  if (platform() !== 'linux' || arch() !== 'x64') return new Set();
+  try {
+    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+    return new Set(flags.trim().split(/\s+/));
+  } catch {
+    return new Set();
+  }
+}

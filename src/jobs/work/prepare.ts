@@ -1,0 +1,255 @@
+// The first half of a job: checks the files against the model, turns rows into tokens, and makes the
+// plan in which every `auto` is a number. Trains nothing and loads no weights.
+import { open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { invalidFileMessage, MIN_EXAMPLES, tooFewExamples } from '../../data/check.ts';
+import { describe } from '../../data/problems.ts';
+import type { Voice } from '../../data/render.ts';
+import { CodedError } from '../../lib/coded-error.ts';
+import { type ModelFile, openModel } from '../../weights/model-file.ts';
+import type { Plan, TrainRequest, WorkerMessage } from '../protocol.ts';
+import { autoPrecision, baseLearningRate, resolveHyperparameters } from './auto.ts';
+import {
+  type Cost,
+  estimateMemory,
+  estimateSeconds,
+  type Machine,
+  thisMachine,
+} from './estimate.ts';
+import { failure } from './failure.ts';
+import { type RenderedFile, renderFile } from './render-file.ts';
+
+/** Files in the job's directory. */
+export const PLAN_FILE = 'plan.json';
+export const TRAIN_ROWS_FILE = 'rows-train.bin';
+export const VALID_ROWS_FILE = 'rows-valid.bin';
+
+/** Ends with `planned`, or with `fail`; both are also safe to run again. */
+export async function* prepare(
+  request: TrainRequest,
+  machine: Machine = thisMachine(),
+): AsyncGenerator<WorkerMessage> {
+  try {
+    yield* preparation(request, machine);
+  } catch (error) {
+    yield failure(error, request.directory);
+  }
+}
+
+async function* preparation(
+  request: TrainRequest,
+  machine: Machine,
+): AsyncGenerator<WorkerMessage> {
+  const model = await openModel(request.baseModel);
+  try {
+    const contextLength = contextFor(request, model);
+    const voice = await voiceOf(model);
+    const train = await renderFile(
+      voice,
+      request.trainingFile,
+      join(request.directory, TRAIN_ROWS_FILE),
+      contextLength,
+    );
+    yield* notesOn('training', train, contextLength);
+    checkRows('training', train, request);
+    const valid =
+      request.validationFile === null
+        ? null
+        : await renderFile(
+            voice,
+            request.validationFile,
+            join(request.directory, VALID_ROWS_FILE),
+            contextLength,
+          );
+    if (valid !== null) {
+      yield* notesOn('validation', valid, contextLength);
+      checkRows('validation', valid, request);
+    }
+    if (train.format === 'chat' && voice.chatTemplate === null)
+      yield note('info', 'The base model has no chat template; the built-in one is used.');
+    const plan = makePlan(request, model, machine, contextLength, train, valid);
+    yield* checkMemory(plan, machine);
+    await writeJson(join(request.directory, PLAN_FILE), plan);
+    yield { type: 'planned', plan };
+  } finally {
+    await model.close();
+  }
+}
+
+const LONGEST_DEFAULT_CONTEXT = 4096;
+
+function contextFor({ options }: TrainRequest, { config }: ModelFile): number {
+  const wanted = options.context_length;
+  if (wanted === undefined) return Math.min(config.contextLength, LONGEST_DEFAULT_CONTEXT);
+  if (wanted <= config.contextLength) return wanted;
+  throw new CodedError(
+    'invalid_value',
+    `context_length is ${wanted}, but this model reads at most ${config.contextLength} tokens.`,
+    { param: 'tunery.context_length' },
+  );
+}
+
+export const voiceOf = async (model: ModelFile): Promise<Voice> => ({
+  tokenizer: await model.tokenizer(),
+  chatTemplate: model.chatTemplate,
+  bosToken: model.bosToken,
+  eosToken: model.eosToken,
+});
+
+type Which = 'training' | 'validation';
+
+function checkRows(which: Which, file: RenderedFile, { options }: TrainRequest) {
+  const param = `${which}_file`;
+  const refuse = (code: string, message: string): never => {
+    throw new CodedError(code, message, { param });
+  };
+  if (file.problemCount > 0)
+    refuse(
+      `invalid_${which}_file`,
+      `The job failed due to an invalid ${which} file. ${invalidFileMessage(file.problems, file.problemCount)}`,
+    );
+  if (which === 'training' && file.rows < MIN_EXAMPLES)
+    refuse('invalid_n_examples', tooFewExamples(file.rows));
+  if (options.long_rows === 'refuse' && file.cut.length > 0)
+    refuse(
+      'rows_too_long',
+      `The ${which} file has rows longer than the training context: ` +
+        `${listOf(file.cut.map(({ line, tokens }) => `line ${line} (${tokens} tokens)`))}. ` +
+        "Shorten them, raise context_length, or set long_rows to 'cut'.",
+    );
+  if (file.targets === 0)
+    refuse(
+      `invalid_${which}_file`,
+      `The ${which} file has no token to learn from: every assistant message has weight 0 or was cut off.`,
+    );
+}
+
+function* notesOn(
+  which: Which,
+  file: RenderedFile,
+  contextLength: number,
+): Generator<WorkerMessage> {
+  for (const problem of file.notes) yield note('info', `The ${which} file: ${describe(problem)}`);
+  // Every cut row is named; in pieces, so that no message grows without bound.
+  for (let from = 0; from < file.cut.length; from += ROWS_PER_NOTE) {
+    const part = file.cut.slice(from, from + ROWS_PER_NOTE);
+    const rows = part.map(
+      ({ line, tokens, lost }) => `line ${line} (${tokens} tokens, ${lost} lost)`,
+    );
+    yield note(
+      'warn',
+      `Rows of the ${which} file longer than the training context of ${contextLength} tokens were ` +
+        `cut at the end: ${rows.join(', ')}.`,
+    );
+  }
+  if (file.withoutTargets.length > 0)
+    yield note(
+      'warn',
+      `${file.withoutTargets.length} row(s) of the ${which} file have nothing to learn from (weight 0, ` +
+        `or all of it cut off): ${listOf(file.withoutTargets.map((line) => `line ${line}`))}.`,
+    );
+}
+
+const ROWS_PER_NOTE = 100;
+const MOST_LISTED = 20;
+const listOf = (items: readonly string[]) =>
+  items.length <= MOST_LISTED
+    ? items.join(', ')
+    : `${items.slice(0, MOST_LISTED).join(', ')} and ${items.length - MOST_LISTED} more`;
+
+const note = (level: 'info' | 'warn', message: string): WorkerMessage => ({
+  type: 'note',
+  level,
+  message,
+});
+
+function makePlan(
+  request: TrainRequest,
+  model: ModelFile,
+  machine: Machine,
+  contextLength: number,
+  train: RenderedFile,
+  valid: RenderedFile | null,
+): Plan {
+  const { options } = request;
+  const { config, parameterCount } = model;
+  const hyperparameters = resolveHyperparameters(request.hyperparameters, train.rows);
+  const {
+    n_epochs: epochs,
+    batch_size: batchSize,
+    learning_rate_multiplier: multiplier,
+  } = hyperparameters;
+  const precision =
+    options.precision === 'auto' ? autoPrecision(config.hiddenSize) : options.precision;
+  const threads = options.threads ?? machine.cores;
+  const trainedTokens = train.tokens * epochs;
+  const cost: Cost = {
+    config,
+    parameterCount,
+    precision,
+    rank: options.rank,
+    targetCount: options.targets.length,
+    longestRow: Math.max(train.longest, valid?.longest ?? 0),
+    tokensPerStep: Math.ceil((train.tokens / train.rows) * Math.min(batchSize, train.rows)),
+    rowTokens: train.tokens + (valid?.tokens ?? 0),
+  };
+  const cutOf = (which: Which, file: RenderedFile | null) =>
+    (file?.cut ?? []).map((row) => ({ file: `${which}_file`, ...row }));
+  return {
+    format: train.format!,
+    trainRows: train.rows,
+    validRows: valid?.rows ?? 0,
+    tokensPerEpoch: train.tokens,
+    targetTokensPerEpoch: train.targets,
+    hyperparameters,
+    learningRate: (options.learning_rate ?? baseLearningRate(parameterCount)) * multiplier,
+    precision,
+    threads,
+    contextLength,
+    totalSteps: Math.ceil(train.rows / batchSize) * epochs,
+    trainedTokens,
+    memoryBytes: Math.ceil(estimateMemory(cost)),
+    // Measured before the first step and after every epoch.
+    estimatedSeconds: Math.ceil(
+      estimateSeconds(
+        parameterCount,
+        trainedTokens,
+        (valid?.tokens ?? 0) * (epochs + 1),
+        Math.min(threads, machine.cores),
+      ),
+    ),
+    cut: [...cutOf('training', train), ...cutOf('validation', valid)],
+  };
+}
+
+/** More than the machine has cannot work; more than is free now may, once other programs end. */
+function* checkMemory({ memoryBytes }: Plan, machine: Machine): Generator<WorkerMessage> {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const advice =
+    'Use a smaller base model, a shorter context_length, a smaller batch_size or shorter rows';
+  if (memoryBytes > machine.totalMemory)
+    throw new CodedError(
+      'out_of_memory_plan',
+      `This job needs about ${gigabytes(memoryBytes)} of memory and the machine has ` +
+        `${gigabytes(machine.totalMemory)}. ${advice}.`,
+    );
+  if (memoryBytes > machine.availableMemory)
+    yield note(
+      'warn',
+      `This job needs about ${gigabytes(memoryBytes)} of memory and ` +
+        `${gigabytes(machine.availableMemory)} are free now. ${advice}, or close other programs.`,
+    );
+}
+
+/** Whole or not at all, also when the power fails. */
+async function writeJson(path: string, value: unknown): Promise<void> {
+  const partial = `${path}.partial`;
+  const file = await open(partial, 'w');
+  try {
+    await file.writeFile(JSON.stringify(value, null, 2));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}

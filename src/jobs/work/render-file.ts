@@ -1,0 +1,115 @@
+// One JSONL file → one rows file: checks every line, renders every sound example, counts tokens, and
+// remembers what had to be cut. Holds one example at a time.
+import type { Problem } from '../../data/problems.ts';
+import { readExamples } from '../../data/read-examples.ts';
+import { renderRow, type Voice } from '../../data/render.ts';
+import { targetTokens } from '../../data/row.ts';
+import { writeRows } from '../../data/rows-file.ts';
+import { TemplateError } from '../../tokenizer/template.ts';
+import type { Plan } from '../protocol.ts';
+
+export type RenderedFile = {
+  readonly format: Plan['format'] | null;
+  readonly rows: number;
+  readonly tokens: number;
+  readonly targets: number;
+  readonly longest: number;
+  readonly cut: readonly {
+    readonly line: number;
+    readonly tokens: number;
+    readonly lost: number;
+  }[];
+  /** Lines of rows with nothing to learn from: all weights 0, or all targets cut off. */
+  readonly withoutTargets: readonly number[];
+  readonly notes: readonly Problem[];
+  /** Errors: the first of them, and how many there are. Where there are any, no file is written. */
+  readonly problems: readonly Problem[];
+  readonly problemCount: number;
+};
+
+const KEPT_PROBLEMS = 5;
+
+/** Reads to the end whatever it finds; `output` appears only if every row is sound. */
+export async function renderFile(
+  voice: Voice,
+  source: string,
+  output: string,
+  contextLength: number,
+): Promise<RenderedFile> {
+  const writer = await writeRows(output);
+  let format: Plan['format'] | null = null;
+  let [rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0];
+  const cut: { line: number; tokens: number; lost: number }[] = [];
+  const withoutTargets: number[] = [];
+  const notes: Problem[] = [];
+  const problems: Problem[] = [];
+  const report = (problem: Problem) => {
+    if (problem.level === 'note') return notes.push(problem);
+    problemCount += 1;
+    return problems.length < KEPT_PROBLEMS ? problems.push(problem) : undefined;
+  };
+  let finished = false;
+  try {
+    for await (const item of readExamples(source)) {
+      if (item.kind === 'problem') {
+        report(item);
+        continue;
+      }
+      format ??= item.format;
+      const rendered = renderOr(report, () => renderRow(voice, item, contextLength), item);
+      if (rendered === null) continue;
+      const { row } = rendered;
+      const rowTargets = targetTokens(row);
+      rows += 1;
+      tokens += row.ids.length;
+      targets += rowTargets;
+      longest = Math.max(longest, row.ids.length);
+      if (rendered.lost > 0)
+        cut.push({ line: item.line, tokens: rendered.tokens, lost: rendered.lost });
+      if (rowTargets === 0) withoutTargets.push(item.line);
+      await writer.write(row);
+    }
+    if (problemCount === 0) {
+      await writer.finish();
+      finished = true;
+    }
+  } finally {
+    if (!finished) await writer.discard();
+  }
+  return {
+    format,
+    rows,
+    tokens,
+    targets,
+    longest,
+    cut,
+    withoutTargets,
+    notes,
+    problems,
+    problemCount,
+  };
+}
+
+/** What the model's template refuses is one more problem of the file. */
+function renderOr<T>(
+  report: (problem: Problem) => void,
+  render: () => T,
+  { line, example }: { line: number; example: number },
+): T | null {
+  try {
+    return render();
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    const params = { reason: error.message };
+    report({
+      kind: 'problem',
+      level: 'error',
+      line,
+      example,
+      path: '',
+      key: 'data.tokens',
+      params,
+    });
+    return null;
+  }
+}
