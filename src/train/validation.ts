@@ -5,10 +5,13 @@ import type { TrainableModel } from './model.ts';
 
 export type Measured = { readonly loss: number; readonly accuracy: number };
 
-/** Mean over the target tokens of `rows`, exact (32-bit floats). */
-export async function measure(model: TrainableModel, rows: readonly Row[]): Promise<Measured> {
+/** Mean over the target tokens of `rows`, exact (32-bit floats); null where there are none. */
+export async function measure(
+  model: TrainableModel,
+  rows: readonly Row[],
+): Promise<Measured | null> {
   const { loss, weight, correct, targets } = await model.evaluate(rows);
-  return { loss: loss / weight, accuracy: correct / targets };
+  return targets === 0 ? null : { loss: loss / weight, accuracy: correct / targets };
 }
 
 const LEAST_INTERVAL = 10; // a forward in f32 costs up to half a step, so this stays below 5 %
