@@ -20,6 +20,8 @@ export type Emit = {
   floats(values: readonly number[], shape?: readonly number[]): string;
   integers(values: readonly number[]): string;
   frozen(input: FrozenInput): string;
+  /** The same result for the same key: what several products of one input share. */
+  once<T>(key: string, make: () => T): T;
 };
 type EmitOptions = { readonly domain?: string; readonly [name: string]: Attribute | undefined };
 
@@ -34,25 +36,30 @@ export function lower({ inputs, outputs }: Program, precision: Precision): Lower
     constants.set(name, { name, dtype, shape, data });
     return name;
   };
+  const made = new Map<string, unknown>();
   let count = 0;
   const emit: Emit = {
     node: (type, from, options) => emit.nodes(type, from, 1, options)[0]!,
     nodes(type, from, results, { domain = '', ...attributes } = {}) {
-      const made = Array.from({ length: results }, () => `%${count++}`);
+      const fresh = Array.from({ length: results }, () => `%${count++}`);
       const present = Object.entries(attributes).filter(([, value]) => value !== undefined);
       nodes.push({
         type,
         domain,
         inputs: from,
-        outputs: made,
+        outputs: fresh,
         attributes: Object.fromEntries(present) as Record<string, Attribute>,
       });
-      return made;
+      return fresh;
     },
     floats: (values, shape = []) =>
       constant('f32', shape, new Uint8Array(Float32Array.from(values).buffer)),
     integers: (values) =>
       constant('i64', [values.length], new Uint8Array(BigInt64Array.from(values, BigInt).buffer)),
+    once<T>(key: string, make: () => T): T {
+      if (!made.has(key)) made.set(key, make());
+      return made.get(key) as T;
+    },
     frozen(asked) {
       frozen.set(asked.name, asked);
       return asked.name;
@@ -72,10 +79,11 @@ export function lower({ inputs, outputs }: Program, precision: Precision): Lower
     }
   };
   lowerAll([...outputs.values()]);
-  const results = [...outputs].map(([name, value]) => {
-    nodes.push({ type: 'Identity', inputs: [names.get(value)!], outputs: [name] });
-    return { name, dtype: value.dtype, shape: value.shape };
-  });
+  const results = [...outputs].map(([name, value]) => ({
+    name,
+    dtype: value.dtype,
+    shape: value.shape,
+  }));
   const values = [...inputs].map(([name, value]) => ({
     name,
     dtype: value.dtype,
@@ -83,13 +91,35 @@ export function lower({ inputs, outputs }: Program, precision: Precision): Lower
   }));
   return {
     graph: {
-      nodes,
+      nodes: named(nodes, outputs, names),
       inputs: [...values, ...frozen.values()],
       outputs: results,
       constants: [...constants.values()],
     },
     frozen: [...frozen.values()],
   };
+}
+
+/** Gives results the names that the caller wants, without a copy where the node is computed here. */
+function named(
+  nodes: readonly OnnxNode[],
+  outputs: ReadonlyMap<string, Node>,
+  names: ReadonlyMap<Node, string>,
+): OnnxNode[] {
+  const renamed = new Map<string, string>();
+  const copies: OnnxNode[] = [];
+  for (const [name, value] of outputs) {
+    const made = names.get(value)!;
+    if (made.startsWith('%') && !renamed.has(made)) renamed.set(made, name);
+    else copies.push({ type: 'Identity', inputs: [renamed.get(made) ?? made], outputs: [name] });
+  }
+  const rename = (name: string) => renamed.get(name) ?? name;
+  const all = nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename),
+  }));
+  return [...all, ...copies];
 }
 
 function lowerNode(

@@ -214,17 +214,18 @@ function attention(
   { heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number },
   out: Float64Array,
 ): Float64Array {
-  const [B, T] = [q!.shape[0]!, q!.shape[1]!];
-  for (let row = 0; row < B * heads * T; row++) {
-    const [t, head, b] = [row % T, Math.floor(row / T) % heads, Math.floor(row / T / heads)];
+  const [B, Q] = [q!.shape[0]!, q!.shape[1]!];
+  const K = k!.shape[1]!;
+  for (let row = 0; row < B * heads * Q; row++) {
+    const [t, head, b] = [row % Q, Math.floor(row / Q) % heads, Math.floor(row / Q / heads)];
     const group = heads / kvHeads;
     const shared = Math.floor(head / group);
-    const atQ = ((b * T + t) * heads + head) * headDim;
-    const atK = (u: number) => ((b * T + u) * kvHeads + shared) * headDim;
-    const scores = new Float64Array(T).map((_, u) => {
+    const atQ = ((b * Q + t) * heads + head) * headDim;
+    const atK = (u: number) => ((b * K + u) * kvHeads + shared) * headDim;
+    const scores = new Float64Array(K).map((_, u) => {
       let dot = 0;
       for (let d = 0; d < headDim; d++) dot += q!.data[atQ + d]! * k!.data[atK(u) + d]!;
-      return dot / Math.sqrt(headDim) + mask!.data[((head % group) * T + t) * T + u]!;
+      return dot / Math.sqrt(headDim) + mask!.data[((head % group) * Q + t) * K + u]!;
     });
     for (const [u, p] of softmax(scores).entries())
       for (let d = 0; d < headDim; d++) out[atQ + d]! += p * v!.data[atK(u) + d]!;

@@ -154,11 +154,12 @@ export function reshape(x: Node, shape: Shape): Node {
   return node({ kind: 'reshape' }, [x], shape, x.dtype);
 }
 
-/** softmax(q·kᵀ/√headDim + mask)·v by heads; q [B, T, heads·D], k and v [B, T, kvHeads·D], mask
- *  [heads/kvHeads·T, T]. Query heads that share a key head lie side by side. */
+/** softmax(q·kᵀ/√headDim + mask)·v by heads; q [B, Q, heads·D], k and v [B, K, kvHeads·D], mask
+ *  [heads/kvHeads·Q, K]. Query heads that share a key head lie side by side. */
 export function attention(q: Node, k: Node, v: Node, mask: Node, heads: HeadShape): Node {
-  const [group, T] = [heads.heads / heads.kvHeads, k.shape[1]!];
-  if (!sameShape(mask.shape, [times(group, T), T]) || !sameShape(k.shape, v.shape))
+  const [Q, K] = [q.shape[1]!, k.shape[1]!];
+  const group = heads.heads / heads.kvHeads;
+  if (!sameShape(mask.shape, [times(group, Q), K]) || !sameShape(k.shape, v.shape))
     throw new RangeError(`attention mask [${mask.shape.join(', ')}] for [${q.shape.join(', ')}]`);
   return node({ kind: 'attention', ...heads }, [q, k, v, mask], q.shape);
 }

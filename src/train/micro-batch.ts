@@ -8,7 +8,11 @@ export type Group = {
   readonly tokens: number;
   readonly lengths: readonly number[];
   readonly longest: number;
+  /** Stretches of queries that look at the keys before their end: about half of all pairs are skipped.
+   *  A group of several rows is one block. */
+  readonly blocks: readonly Block[];
 };
+export type Block = { readonly start: number; readonly end: number };
 export type MicroBatch = {
   readonly sequences: readonly Sequence[];
   readonly tokens: number;
@@ -60,7 +64,9 @@ function attentionGroups(sequences: readonly Sequence[], heads: number): Group[]
   let start = 0;
   const finish = () => {
     const tokens = lengths.reduce((a, b) => a + b, 0);
-    groups.push({ start, tokens, lengths, longest: lengths[0]! });
+    const longest = lengths[0]!;
+    const blocks = lengths.length === 1 ? queryBlocks(longest) : [{ start: 0, end: longest }];
+    groups.push({ start, tokens, lengths, longest, blocks });
     start += tokens;
     lengths = [];
   };
@@ -73,6 +79,14 @@ function attentionGroups(sequences: readonly Sequence[], heads: number): Group[]
   }
   if (lengths.length > 0) finish();
   return groups;
+}
+
+// Shorter blocks skip more pairs, but a call has its price.
+const BLOCK = 128;
+function queryBlocks(length: number): Block[] {
+  const count = Math.max(1, Math.round(length / BLOCK));
+  const bound = (i: number) => Math.round((i * length) / count);
+  return Array.from({ length: count }, (_, i) => ({ start: bound(i), end: bound(i + 1) }));
 }
 
 /** The group's rows of `flat` as [rows, longest, columns], padded with zeros. Even groups are a view. */

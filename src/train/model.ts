@@ -57,7 +57,7 @@ export async function loadTrainableModel(
   const gradLayers = layers.map((layer) =>
     Object.fromEntries(Object.entries(layer).map(([key, name]) => [key, grads.get(name)!])),
   );
-  const maxTokens = options.maxTokens ?? defaultMaxTokens(config);
+  const maxTokens = options.maxTokens ?? MAX_TOKENS;
   const plan = {
     rank: options.rank,
     scale: adapterScale(options),
@@ -127,20 +127,9 @@ function count(sums: Sums, { ce, correct, weights }: Loss) {
   sums.targets += ce.length;
 }
 
-// Matrix products gain nothing beyond about 2000 rows; the kept activations grow with every token.
-const KEPT_BYTES = 1.5e9;
-function defaultMaxTokens({
-  layers,
-  hiddenSize,
-  heads,
-  kvHeads,
-  headDim,
-  intermediateSize,
-}: ModelConfig) {
-  const perToken = 2 * hiddenSize + 2 * (heads + kvHeads) * headDim + 2 * intermediateSize;
-  const tokens = KEPT_BYTES / (4 * layers * perToken);
-  return Math.max(256, Math.min(2048, Math.floor(tokens / 64) * 64));
-}
+// Enough for full speed of the matrix products; with more, element-wise passes leave the cache (twice the
+// time at 1800 tokens) and the kept activations grow.
+const MAX_TOKENS = 512;
 
 /** Fresh or given tensors by PEFT name, and which of them each layer calls `q_proj.A` and so on. */
 function adapterTensors(config: ModelConfig, options: TrainableModelOptions) {

@@ -8,6 +8,7 @@ import { crossEntropyProgram, logitsProgram } from '../nn/cross-entropy.ts';
 import type { LoraPlan } from '../nn/lora.ts';
 import { backwardProgram, forwardProgram, type Piece } from '../nn/piece.ts';
 import { ropeTables } from '../nn/rope.ts';
+import { weightLimit } from '../runtime/cpu.ts';
 import {
   compile,
   type Data,
@@ -18,7 +19,7 @@ import {
 import { type Precision, storeFrozen } from '../runtime/frozen-linear.ts';
 import type { Program } from '../tensor/graph.ts';
 import type { ModelConfig } from '../weights/config.ts';
-import { type Group, type MicroBatch, padded, unpadded } from './micro-batch.ts';
+import { type Block, type Group, type MicroBatch, padded, unpadded } from './micro-batch.ts';
 
 export type NetworkSource = {
   readonly config: ModelConfig;
@@ -117,6 +118,7 @@ async function loadWeights(
   const forms = [programs.train, programs.exact, programs.back, programs.lowest]
     .flatMap((pair) => [pair.before, pair.after])
     .flatMap((executable) => executable?.frozen ?? []);
+  const limit = weightLimit();
   const layers: Values[] = [];
   for (let layer = 0; layer < depth; layer++) {
     const values: Record<string, Value> = { ...shared };
@@ -124,11 +126,14 @@ async function loadWeights(
       const data = await tensor(`${family.module(layer, name)}.weight`);
       values[name] = { data, shape: [data.length] };
     }
-    for (const [name] of family.linears(config)) {
+    for (const [name, [out]] of family.linears(config)) {
       const weight = await tensor(`${family.module(layer, name)}.weight`);
       for (const wanted of forms) {
         if (wanted.weight !== name || values[wanted.name]) continue;
-        values[wanted.name] = { data: storeFrozen(weight, wanted.form), shape: wanted.shape };
+        values[wanted.name] = {
+          data: storeFrozen(weight, out, wanted.form, limit),
+          shape: wanted.shape,
+        };
       }
     }
     for (const [name, data] of Object.entries(parameters[layer]!)) {
@@ -157,7 +162,7 @@ export class Network {
   readonly #options: NetworkOptions;
   readonly #buffers = new Map<string, Float32Array>();
   readonly #kept: Values[] = [];
-  readonly #masks = new Map<number, Value>();
+  readonly #masks = new Map<string, Value>();
 
   constructor(config: ModelConfig, programs: Programs, weights: Weights, options: NetworkOptions) {
     this.#config = config;
@@ -284,58 +289,82 @@ export class Network {
     return x;
   }
 
-  async #attend(batch: MicroBatch, qkv: Values, layer: number): Promise<Value> {
+  async #attend(batch: MicroBatch, { q, k, v }: Values, layer: number): Promise<Value> {
     const { heads, headDim } = this.#config;
-    const columns = heads * headDim;
-    const o = this.#activation(`${layer}/o`, batch, columns);
+    const o = this.#flat(`${layer}/o`, batch, heads * headDim);
     for (const group of batch.groups) {
-      const into = padded(o, group, columns, (size) => this.#buffer('group/o', size));
-      await this.#programs.attend.run(this.#grouped(qkv, group), { o: into });
-      unpadded(into, o, group, columns);
+      const [rows, into] = [this.#rows({ q: q!, k: k!, v: v! }, group), this.#rows({ o }, group)];
+      for (const block of group.blocks)
+        await this.#programs.attend.run(this.#block(rows, block), {
+          o: blockOf(into['o']!, block).data,
+        });
+      unpadded(into['o']!.data as Float32Array, o.data as Float32Array, group, heads * headDim);
     }
-    return { data: o, shape: [batch.tokens, columns] };
+    return o;
   }
 
   async #attendBack(batch: MicroBatch, { q, k, v, o }: Values, dO: Value): Promise<Values> {
-    const found: Record<string, Value> = {};
-    for (const [name, like] of Object.entries({ 'd.q': q!, 'd.k': k!, 'd.v': v! })) {
-      const [, columns] = like.shape as [number, number];
-      found[name] = { data: this.#activation(`back/${name}`, batch, columns), shape: like.shape };
-    }
+    const found = {
+      'd.q': this.#flat('back/d.q', batch, q!.shape[1]!),
+      'd.k': this.#flat('back/d.k', batch, k!.shape[1]!),
+      'd.v': this.#flat('back/d.v', batch, v!.shape[1]!),
+    };
     for (const group of batch.groups) {
-      const into: Record<string, Float32Array> = {};
+      const rows = this.#rows({ q: q!, k: k!, v: v!, o: o!, 'seed.o': dO }, group);
+      const into = this.#rows(found, group);
+      // From the last block, which reaches all keys, to the first: the later ones only add.
+      for (const [i, block] of group.blocks.toReversed().entries()) {
+        const [dk, dv] = (['d.k', 'd.v'] as const).map((name) => {
+          const sum = prefixOf(into[name]!, block).data as Float32Array;
+          return { sum, part: i === 0 ? sum : this.#buffer(`block/${name}`, sum.length) };
+        });
+        await this.#programs.attendBack!.run(this.#block(rows, block), {
+          'd.q': blockOf(into['d.q']!, block).data,
+          'd.k': dk!.part,
+          'd.v': dv!.part,
+        });
+        if (i === 0) continue;
+        for (const { sum, part } of [dk!, dv!])
+          for (let at = 0; at < sum.length; at++) sum[at]! += part[at]!;
+      }
       for (const [name, { data, shape }] of Object.entries(found))
-        into[name] = padded(data as Float32Array, group, shape[1]!, (size) =>
-          this.#buffer(`group/${name}`, size),
-        );
-      const inputs = this.#grouped({ q: q!, k: k!, v: v!, o: o!, 'seed.o': dO }, group);
-      await this.#programs.attendBack!.run(inputs, into);
-      for (const [name, { data, shape }] of Object.entries(found))
-        unpadded(into[name]!, data as Float32Array, group, shape[1]!);
+        unpadded(into[name]!.data as Float32Array, data as Float32Array, group, shape[1]!);
     }
-    return { 'seed.q': found['d.q']!, 'seed.k': found['d.k']!, 'seed.v': found['d.v']! };
+    return { 'seed.q': found['d.q'], 'seed.k': found['d.k'], 'seed.v': found['d.v'] };
   }
 
-  /** Stretches of flat [N, columns] values as [rows, longest, columns], and the mask. */
-  #grouped(values: Values, group: Group): Values {
-    const { lengths, longest: T } = group;
+  /** Inputs of a block of queries: itself and all keys up to its end. */
+  #block(rows: Values, block: Block): Values {
+    const out: Record<string, Value> = { mask: this.#mask(block) };
+    for (const [name, value] of Object.entries(rows))
+      out[name] = name === 'k' || name === 'v' ? prefixOf(value, block) : blockOf(value, block);
+    return out;
+  }
+
+  /** Stretches of flat [N, columns] values as [rows, longest, columns]. */
+  #rows(values: Values, group: Group): Record<string, Value> {
     const out: Record<string, Value> = {};
     for (const [name, { data, shape }] of Object.entries(values)) {
-      const columns = shape[1]!;
-      const scratch = (size: number) => this.#buffer(`group/in ${name}`, size);
+      const scratch = (size: number) => this.#buffer(`group/${name}`, size);
       out[name] = {
-        data: padded(data as Float32Array, group, columns, scratch),
-        shape: [lengths.length, T, columns],
+        data: padded(data as Float32Array, group, shape[1]!, scratch),
+        shape: [group.lengths.length, group.longest, shape[1]!],
       };
     }
-    let mask = this.#masks.get(T);
+    return out;
+  }
+
+  #mask({ start, end }: Block): Value {
+    const key = `${end - start} of ${end}`;
+    let mask = this.#masks.get(key);
     if (mask === undefined) {
-      const stacked = this.#config.heads / this.#config.kvHeads;
-      mask = { data: causalMask(stacked, T), shape: [stacked * T, T] };
-      if (this.#masks.size >= 64) this.#masks.clear();
-      this.#masks.set(T, mask);
+      const group = this.#config.heads / this.#config.kvHeads;
+      const data = causalMask(group, end - start, end);
+      mask = { data, shape: [group * (end - start), end] };
+      if (this.#masks.size >= 64) this.#masks.clear(); // each batch asks for a handful, layer by layer
+      this.#masks.set(key, mask);
     }
-    return { ...out, mask };
+    return mask;
   }
 
   /** Results land in buffers named after them that the next batch uses again. */
@@ -350,6 +379,10 @@ export class Network {
     for (const [name, size] of program.outputSizes(inputs))
       into[name] = given[name] ?? this.#buffer(prefix + name, size, batch.tokens);
     return program.run(inputs, into);
+  }
+
+  #flat(key: string, batch: MicroBatch, columns: number): Value {
+    return { data: this.#activation(key, batch, columns), shape: [batch.tokens, columns] };
   }
 
   #activation(key: string, { tokens }: MicroBatch, columns: number): Float32Array {
@@ -367,6 +400,14 @@ export class Network {
     return buffer.subarray(0, size);
   }
 }
+
+// Blocks cut rows apart only where a group is a single row, so that they are views.
+function blockOf({ data, shape }: Value, { start, end }: Block): Value {
+  const [rows, , columns] = shape as [number, number, number];
+  if (rows > 1) return { data, shape };
+  return { data: data.subarray(start * columns, end * columns), shape: [1, end - start, columns] };
+}
+const prefixOf = (value: Value, { end }: Block) => blockOf(value, { start: 0, end });
 
 /** Of all sequences, with places in the flat list. */
 function flatTargets({ sequences }: MicroBatch) {
