@@ -14,7 +14,9 @@ const [name, ...rest] = process.argv.slice(2);
 
 if (name === undefined || !names.includes(name)) {
   process.stderr.write(`${name === undefined ? 'Which bench?' : `There is no bench "${name}".`}\n`);
-  process.stderr.write(`npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}\n`);
+  process.stderr.write(
+    `npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}\n`,
+  );
   process.exit(2);
 }
 const node = setUpOrExit();

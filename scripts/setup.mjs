@@ -17,7 +17,11 @@ export class SetupError extends Error {}
 /** Installs what is missing and returns the path of a Node that runs our TypeScript as it is. */
 export function setUp() {
   if (!installed()) install();
-  const node = findNode() ?? (fetchNode(), findNode());
+  let node = findNode();
+  if (node === null) {
+    fetchNode();
+    node = findNode();
+  }
   if (node !== null) return node;
   throw new SetupError(
     `Tunery runs on Node ${NEEDED_MAJOR}. The npm package "node" should have brought it, but its ` +

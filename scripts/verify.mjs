@@ -18,7 +18,13 @@ try {
   check('format and lint', ['@biomejs/biome/bin/biome', 'ci', '.']);
   check('types', ['typescript/bin/tsc']);
   check('unused code', ['knip/bin/knip.js']);
-  check('build', ['typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', join(scratch, 'dist')]);
+  check('build', [
+    'typescript/bin/tsc',
+    '-p',
+    'tsconfig.build.json',
+    '--outDir',
+    join(scratch, 'dist'),
+  ]);
   test();
 
   function check(title, [script, ...args]) {

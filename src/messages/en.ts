@@ -138,10 +138,14 @@ export const en = {
   'pull.not_gguf': '{path} is not a GGUF file',
   'pull.connect': 'no connection within {seconds} s',
 
+  'import.done': '{name} is ready',
+  'import.local': 'No server answers; writing into {path}',
+  'import.exists': '{path} exists already; delete it first or rename the folder',
+  'arg.import_data_dir': 'import into this data directory without asking a server',
   'import.running': 'Reading {path} …',
   'import.failed': 'The folder could not be imported ({code}): {message}',
   'export.done': '{model} as {format}: {path}',
-  'export.no_place': 'The server answers on another machine or does not say where its files are',
+  'arg.export_output': 'folder to write: a new or an empty one',
 
   'quick.model_local': 'Base model: {name} (from {path})',
   'quick.toy':

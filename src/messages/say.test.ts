@@ -6,8 +6,11 @@ import { zhCN } from './zh-cn.ts';
 const placeholders = (text: string) =>
   [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
-test.each(Object.keys(en) as MessageKey[])('%s fills the same places in both languages', (key) => {
-  expect(placeholders(zhCN[key])).toEqual(placeholders(en[key]));
+test('every message fills the same places in both languages', () => {
+  const differ = (Object.keys(en) as MessageKey[]).filter(
+    (key) => placeholders(zhCN[key]).join() !== placeholders(en[key]).join(),
+  );
+  expect(differ).toEqual([]);
 });
 
 test('a message is filled in, in the language asked for', () => {

@@ -137,10 +137,14 @@ export const zhCN: Record<MessageKey, string> = {
   'pull.not_gguf': '{path} 不是 GGUF 文件',
   'pull.connect': '{seconds} 秒内没有连上',
 
+  'import.done': '{name} 已就绪',
+  'import.local': '没有服务器应答；直接写入 {path}',
+  'import.exists': '{path} 已存在；请先删除它，或给文件夹改名',
+  'arg.import_data_dir': '不经过服务器，直接导入到这个数据目录',
   'import.running': '正在读取 {path} ……',
   'import.failed': '无法导入该文件夹（{code}）：{message}',
   'export.done': '{model}（{format}）：{path}',
-  'export.no_place': '服务器在另一台机器上，或没有说明文件所在位置',
+  'arg.export_output': '要写入的文件夹：新的或空的',
 
   'quick.model_local': '基础模型：{name}（来自 {path}）',
   'quick.toy':

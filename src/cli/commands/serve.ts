@@ -1,0 +1,69 @@
+// tunery serve: starts the server in this process and prints its address once it answers. Logs go to
+// stderr. The first Ctrl-C closes it in order, a second one stops at once.
+import { once } from 'node:events';
+import { defineCommand } from 'citty';
+import { startServer } from '../../server/start.ts';
+import { common, wholeNumber } from '../arguments.ts';
+import { type Cli, DEFAULT_HOST, DEFAULT_PORT } from '../cli.ts';
+import { repeated } from '../command-line.ts';
+import { Failure, reasonOf } from '../failure.ts';
+import { note, printLine } from '../output.ts';
+import { defaultDataDir, modelsFromEnv } from '../places.ts';
+
+export function serveCommand(cli: Cli) {
+  const { say, env, signal } = cli;
+  return defineCommand({
+    meta: { name: 'serve', description: say('cli.serve') },
+    args: {
+      port: {
+        type: 'string',
+        alias: 'p',
+        description: say('arg.port'),
+        default: env['TUNERY_PORT'] || String(DEFAULT_PORT),
+        valueHint: 'N',
+      },
+      host: {
+        type: 'string',
+        description: say('arg.host'),
+        default: env['TUNERY_HOST'] || DEFAULT_HOST,
+      },
+      'data-dir': {
+        type: 'string',
+        description: say('arg.data_dir'),
+        default: defaultDataDir(env),
+        valueHint: 'DIR',
+      },
+      'models-dir': { type: 'string', description: say('arg.models_dir'), valueHint: 'DIR' },
+      ...common(cli),
+    },
+    async run({ args, rawArgs }) {
+      const port = wholeNumber(say, '--port', args.port, 0, 65_535);
+      const modelsDirs = [...repeated(rawArgs, 'models-dir'), ...modelsFromEnv(env)];
+      const server = await start(cli, {
+        port,
+        host: args.host,
+        dataDir: args['data-dir'],
+        modelsDirs,
+      });
+      const line = args.json
+        ? JSON.stringify({ url: server.url })
+        : say('serve.ready', { url: server.url });
+      printLine(cli, line);
+      if (!signal.aborted) await once(signal, 'abort');
+      note(cli, say('serve.stopping'));
+      await server.close();
+    },
+  });
+}
+
+type StartOptions = Parameters<typeof startServer>[0];
+
+export async function start(cli: Cli, options: StartOptions) {
+  try {
+    return await startServer(options);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+    const message = cli.say('serve.failed', { reason: reasonOf(error) });
+    throw new Failure(message, { code, cause: error });
+  }
+}

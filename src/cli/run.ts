@@ -1,0 +1,94 @@
+// Reads language and command, runs it, and turns failures into a
+// sentence on stderr and an exit code. Knows no `process`: main.ts hands the streams in.
+import { readFileSync } from 'node:fs';
+import { defineCommand, runCommand } from 'citty';
+import { languageOf, parseLanguage, type Say, speaker } from '../messages/say.ts';
+import type { Cli } from './cli.ts';
+import { type AnyCommand, checkArguments, findCommand, type LazyCommand } from './command-line.ts';
+import { Failure, reasonOf, usageError } from './failure.ts';
+import { usage } from './usage.ts';
+
+/** Runs one command line to its end; returns the exit code. */
+export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): Promise<number> {
+  let say = speaker(languageOf(streams.env));
+  const json = argv.includes('--json');
+  try {
+    const language = takeLanguage(argv, say);
+    say = language.say;
+    const cli: Cli = { ...streams, say };
+    if (/^(--version|-v)$/.test(language.rest[0] ?? '')) {
+      streams.stdout.write(`${version()}\n`);
+      return 0;
+    }
+    const found = await findCommand(rootCommand(cli), language.rest, say);
+    if (found.help) {
+      streams.stdout.write(`${await usage(found.command, found.name, say)}\n`);
+      return 0;
+    }
+    await checkArguments(found, say);
+    await runCommand(found.command, { rawArgs: [...found.args] });
+    return 0;
+  } catch (error) {
+    return report(streams.signal.aborted ? interrupted(error, say) : error, json, streams);
+  }
+}
+
+/** Commands are loaded when they are called: `files list` should not load the server. */
+function rootCommand(cli: Cli): AnyCommand {
+  const { say } = cli;
+  const sub = (text: Parameters<Say>[0], load: () => Promise<AnyCommand>): LazyCommand =>
+    Object.assign(load, { about: say(text) });
+  return defineCommand({
+    meta: { name: 'tunery', description: say('cli.about') },
+    subCommands: {
+      serve: sub('cli.serve', async () => (await import('./commands/serve.ts')).serveCommand(cli)),
+      quickstart: sub('cli.quickstart', async () =>
+        (await import('./commands/quickstart.ts')).quickstartCommand(cli),
+      ),
+      models: sub('cli.models', async () =>
+        (await import('./commands/models.ts')).modelsCommand(cli),
+      ),
+      files: sub('cli.files', async () => (await import('./commands/files.ts')).filesCommand(cli)),
+      jobs: sub('cli.jobs', async () => (await import('./commands/jobs.ts')).jobsCommand(cli)),
+      chat: sub('cli.chat', async () => (await import('./commands/chat.ts')).chatCommand(cli)),
+      export: sub('cli.export', async () =>
+        (await import('./commands/export.ts')).exportCommand(cli),
+      ),
+    },
+  });
+}
+
+/** `--lang` may stand anywhere; it is taken out here, before commands are looked for. */
+function takeLanguage(argv: readonly string[], say: Say): { say: Say; rest: string[] } {
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  const at = argv.findIndex(
+    (word, i) => i < end && (word === '--lang' || word.startsWith('--lang=')),
+  );
+  if (at < 0) return { say, rest: [...argv] };
+  const inline = argv[at]!.startsWith('--lang=');
+  const value = inline ? argv[at]!.slice('--lang='.length) : (argv[at + 1] ?? '');
+  const language = parseLanguage(value);
+  if (language === null) throw usageError(say('usage.language', { value }));
+  return { say: speaker(language), rest: argv.toSpliced(at, inline ? 1 : 2) };
+}
+
+function report(error: unknown, json: boolean, { stderr }: Pick<Cli, 'stderr'>): number {
+  const failure = error instanceof Failure ? error : null;
+  if (json) {
+    const { code = null, param = null, message = reasonOf(error) } = failure ?? {};
+    stderr.write(`${JSON.stringify({ error: { message, code, param } })}\n`);
+  } else if (failure !== null) stderr.write(`${failure.message}\n`);
+  else stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return failure?.exitCode ?? 1;
+}
+
+/** After Ctrl-C any error is the end that was asked for, unless a command has words of its own. */
+const interrupted = (error: unknown, say: Say) =>
+  error instanceof Failure
+    ? error
+    : new Failure(say('error.interrupted'), { exitCode: 130, code: 'interrupted', cause: error });
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
