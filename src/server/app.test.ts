@@ -4,14 +4,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Jobs } from '../jobs/jobs.ts';
-import { CodedError } from '../lib/coded-error.ts';
-import { createLog } from '../lib/log.ts';
 import type { SampleRequest } from '../serve/protocol.ts';
-import { deleteFile } from '../store/files.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { createApp } from './app.ts';
-import { defaultConfig } from './config.ts';
+import { countingApp } from '../testing/counting-app.ts';
 import type { Deps } from './deps.ts';
 
 let directory: string;
@@ -28,55 +23,8 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Answers `1 2 3 …`, one number a piece. */
-const sample: Deps['sample'] = async function* (_, request) {
-  seen.push(request);
-  const length = request.maxTokens ?? 5;
-  if (length > 100)
-    throw new CodedError(
-      'context_length_exceeded',
-      "This model's maximum context length is 100 tokens.",
-      {
-        param: 'messages',
-      },
-    );
-  for (let i = 1; i <= length; i++) {
-    const token = { token: `${i} `, bytes: [48 + i, 32], logprob: -i, top: [] };
-    yield {
-      type: 'piece',
-      id: 'x',
-      text: `${i} `,
-      logprobs: request.logprobs === null ? null : [token],
-    };
-  }
-  yield {
-    type: 'end',
-    id: 'x',
-    finishReason: 'length',
-    promptTokens: 7,
-    completionTokens: length,
-  };
-};
-
-const jobs = {
-  resolve: async (name: string) =>
-    name === 'counter' ? { id: name, base: '/counter.gguf', baseId: name, adapter: null } : null,
-  model: async (id: string) =>
-    ['counter', 'org/name:1.5'].includes(id)
-      ? { id, kind: 'base', created_at: 1, owned_by: 'system' }
-      : null,
-  deleteFile: (id: string) => deleteFile(store.database, store.blobs, id),
-} as Partial<Jobs> as Jobs;
-
 const app = (config: Partial<Deps['config']> = {}) =>
-  createApp({
-    store,
-    jobs,
-    sample,
-    config: { ...defaultConfig, ...config },
-    clock: { now: () => now },
-    log: createLog('silent'),
-  });
+  countingApp({ store, seen, config, now: () => now });
 
 /** What the tests below read of any answer. */
 type Answer = {

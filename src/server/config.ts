@@ -10,7 +10,11 @@ export type Config = {
   readonly organization: string;
   readonly jsonLimit: number;
   readonly fileLimit: number;
+  readonly logLevel: LogLevel;
 };
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const defaultConfig: Config = {
   strict: false,
@@ -19,9 +23,10 @@ export const defaultConfig: Config = {
   organization: 'org-tunery',
   jsonLimit: 26_214_400, // the original's limit, and its error message names it
   fileLimit: 512 * 1024 * 1024,
+  logLevel: 'warn', // 'info' has a line per request
 };
 
-/** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`. */
+/** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
@@ -31,13 +36,21 @@ export function readConfig(
     strict: flag(env['TUNERY_STRICT'], 'TUNERY_STRICT'),
     origins: (env['TUNERY_ORIGINS'] ?? '').split(',').filter((origin) => origin !== ''),
     loopbackOnly: isLoopback(host),
+    logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
   };
+}
+
+function logLevel(value: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === value);
+  if (level === undefined)
+    throw new RangeError(`TUNERY_LOG must be one of ${LOG_LEVELS.join(', ')}; got '${value}'`);
+  return level;
 }
 
 function flag(value: string | undefined, name: string): boolean {
   if (value === undefined || value === '' || value === '0' || value === 'false') return false;
   if (value === '1' || value === 'true') return true;
-  throw new RangeError(`${name} must be 0, 1, true or false, got '${value}'`);
+  throw new RangeError(`${name} must be 0, 1, true or false; got '${value}'`);
 }
 
 /** A host name without port that always means this machine. */
