@@ -1,10 +1,31 @@
 // What the server's routes call: fine-tuning jobs and the models they produce.
-
+import { join } from 'node:path';
+import { entryBeside } from '../lib/child.ts';
+import type { Clock } from '../lib/clock.ts';
+import { unixSeconds } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Log } from '../lib/log.ts';
 import type { CheckpointRow } from '../store/checkpoints.ts';
+import { listCheckpoints } from '../store/checkpoints.ts';
 import type { EventRow } from '../store/events.ts';
-import type { JobRow } from '../store/jobs.ts';
+import { listEvents } from '../store/events.ts';
+import { deleteFile } from '../store/files.ts';
+import { getJob, type JobStatus, listJobs } from '../store/jobs.ts';
 import type { Page, PageRequest } from '../store/page.ts';
-import type { Hyperparameters, Plan, TrainingOptions } from './protocol.ts';
+import type { Store } from '../store/store.ts';
+import { baseModels } from './base-models.ts';
+import { createJob } from './create-job.ts';
+import { cancelled, createBell, follow, type JobEvent, paused, unpaused } from './events.ts';
+import { tidy } from './fail-job.ts';
+import { type Job, jobNotFound, parseJob, type Transition, transact } from './job.ts';
+import { type Launch, Stopped } from './launcher/launch.ts';
+import { launchProcess } from './launcher/process.ts';
+import { modelRegistry } from './models.ts';
+import { PARITY_THRESHOLD } from './parity.ts';
+import type { Parts, Score } from './parts.ts';
+import type { Hyperparameters, TrainingOptions } from './protocol.ts';
+import { scheduler } from './scheduler.ts';
+import { convertWith, exportWith } from './weights-work.ts';
 
 export type CreateJob = {
   readonly model: string;
@@ -19,12 +40,7 @@ export type CreateJob = {
   readonly metadata: Readonly<Record<string, string>> | null;
 };
 
-export type Job = Omit<JobRow, 'hyperparameters' | 'options' | 'plan'> & {
-  readonly hyperparameters: Hyperparameters;
-  readonly options: TrainingOptions;
-  /** Null until the files are validated. */
-  readonly plan: Plan | null;
-};
+export type { Job } from './job.ts';
 
 export type Model = {
   readonly id: string;
@@ -43,6 +59,26 @@ export type ResolvedModel = {
 };
 
 export type ExportFormat = 'peft' | 'merged' | 'gguf-adapter';
+
+export type JobsOptions = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Asks a model host; the parity check compares its answer with the trainer's. */
+  readonly score: Score;
+  /** Folders of base models besides the data directory's own, the most wanted first. */
+  readonly modelFolders: readonly string[];
+  /** `organization_id` of jobs; its name is part of model names. */
+  readonly organization: string;
+  /** Jobs that train at the same time. */
+  readonly trainers?: number;
+  /** Nats per token. */
+  readonly parityThreshold?: number;
+  readonly retryMs?: number;
+  readonly launch?: Launch;
+};
+
+const PAUSE_GRACE_MS = 120_000; // a step of a large batch may take a minute; then it writes a checkpoint
 
 export type Jobs = {
   readonly create: (request: CreateJob) => Promise<Job>;
@@ -79,7 +115,111 @@ export type Jobs = {
   /** Reads a Hugging Face folder or a GGUF file into the data directory; returns the model's id. */
   readonly importModel: (source: string, signal: AbortSignal) => Promise<string>;
   /** Begins work on what waits, and on what a killed server left behind. */
-  readonly start: () => void;
+  readonly start: () => Promise<void>;
   /** Stops children at once; their jobs go on at the next start. */
   readonly close: () => Promise<void>;
 };
+
+export function createJobs({
+  store,
+  clock,
+  log,
+  score,
+  modelFolders,
+  organization,
+  trainers = 1,
+  parityThreshold = PARITY_THRESHOLD,
+  retryMs = 1000,
+  launch = launchProcess(entryBeside(import.meta.url, 'worker')),
+}: JobsOptions): Jobs {
+  const { query } = store.database;
+  const seconds = () => unixSeconds(clock.now());
+  const bell = createBell();
+  const convert = convertWith(launch, store.directory);
+  const bases = baseModels(join(store.directory, 'models'), modelFolders, convert, clock.now);
+  const parts: Parts = {
+    store,
+    bases,
+    launch,
+    score,
+    bell,
+    log,
+    seconds,
+    now: clock.now,
+    parityThreshold,
+    trainers,
+    retryMs,
+  };
+  const work = scheduler(parts);
+  const models = modelRegistry(store, bases, organization);
+
+  const get = async (id: string): Promise<Job> => {
+    const row = await getJob(query, id);
+    if (row === null) throw jobNotFound(id);
+    return parseJob(row);
+  };
+  const change = async (id: string, verb: string, to: Transition, events: JobEvent[]) => {
+    const job = await transact(store.database, id, to, events);
+    if (job === null) throw wrongState(id, (await get(id)).status, verb);
+    bell.ring(id);
+    return job;
+  };
+  return {
+    create: async (request) => {
+      const job = await createJob({ store, bases, organization, now: seconds() }, request);
+      bell.ring(job.id);
+      work.wake();
+      return job;
+    },
+    get,
+    list: async (page, metadata) => {
+      const { data, hasMore } = await listJobs(query, page, metadata);
+      return { data: data.map(parseJob), hasMore };
+    },
+    cancel: async (id) => {
+      const at = seconds();
+      const job = await change(id, 'cancelled', { to: 'cancelled', at }, [cancelled(at)]);
+      void work
+        .stop(id, new Stopped('the job was cancelled', 0))
+        .then(() => tidy(store, id))
+        .catch((err) => log.error({ event: 'job.fail', jobId: id, err }));
+      return job;
+    },
+    pause: async (id) => {
+      const job = await change(id, 'paused', { to: 'paused' }, [paused(seconds())]);
+      void work.stop(id, new Stopped('the job was paused', PAUSE_GRACE_MS));
+      return job;
+    },
+    resume: async (id) => {
+      const status = (await get(id)).status;
+      if (status !== 'paused') throw wrongState(id, status, 'resumed');
+      const job = await change(id, 'resumed', { to: 'queued' }, [unpaused(seconds())]);
+      work.wake();
+      return job;
+    },
+    events: async (id, page) => {
+      await get(id);
+      return await listEvents(query, id, page);
+    },
+    follow: (id, signal) => follow(query, bell, id, signal),
+    checkpoints: async (id, page) => {
+      await get(id);
+      return await listCheckpoints(query, id, page);
+    },
+    models: models.list,
+    model: models.get,
+    resolve: models.resolve,
+    deleteModel: models.remove,
+    // A job has its own link to the bytes it was created with, so deletion takes nothing from it.
+    deleteFile: (id) => deleteFile(store.database, store.blobs, id),
+    exportModel: exportWith(launch, store, models),
+    importModel: models.importWith(convert),
+    start: work.start,
+    close: work.close,
+  };
+}
+
+function wrongState(id: string, status: JobStatus, verb: string): CodedError {
+  const message = `Job ${id} is '${status}' and cannot be ${verb}.`;
+  return new CodedError('invalid_job_status', message, { param: 'fine_tune_id' });
+}

@@ -3,6 +3,7 @@
 // reused process id can fool.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+// biome-ignore lint/correctness/noUnresolvedImports: a Node module that Biome's list does not have yet
 import { DatabaseSync } from 'node:sqlite';
 
 export type DirectoryLock = {

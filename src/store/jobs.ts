@@ -142,9 +142,9 @@ const CLAIM_NEXT = `
   update fine_tuning_jobs set worker = $2, lease_until = $4
    where id = (select id from fine_tuning_jobs
                 where status = any($1) and (lease_until is null or lease_until < $3)
-                order by seq limit 1 for update skip locked)
+                order by (status <> 'running'), seq limit 1 for update skip locked)
   returning ${COLUMNS}`;
-/** Takes the oldest job in one of these states that nobody works on, or whose worker stopped renewing
+/** Takes what was interrupted, else the oldest job in one of these states that nobody works on, or whose worker stopped renewing
  *  its lease. Times in milliseconds. */
 export async function claimNext(
   query: Query,

@@ -1,0 +1,205 @@
+// The texts of a job's events, as the original API words them, and how readers follow them live.
+import { basename } from 'node:path';
+import type { Query } from '../store/database.ts';
+import { type EventRow, eventsAfter, type NewEvent } from '../store/events.ts';
+import { getJob } from '../store/jobs.ts';
+import { isTerminal, type Job, jobNotFound } from './job.ts';
+import { type WireMetrics, wireMetrics } from './metrics.ts';
+import type { Plan, WorkerMessage } from './protocol.ts';
+
+export type JobEvent = Omit<NewEvent, 'job_id'>;
+type Step = Extract<WorkerMessage, { type: 'step' }>;
+
+const message = (at: number, text: string, once?: string): JobEvent => ({
+  created_at: at,
+  level: 'info',
+  type: 'message',
+  message: text,
+  data: {},
+  ...(once === undefined ? {} : { once }),
+});
+
+export const warning = (
+  at: number,
+  text: string,
+  data: Record<string, unknown> = {},
+): JobEvent => ({
+  ...message(at, text),
+  level: 'warn',
+  data,
+});
+
+export const note = (at: number, level: 'info' | 'warn', text: string): JobEvent => ({
+  ...message(at, text, `note/${text}`),
+  level,
+});
+
+export const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'validation_file'>) => [
+  message(at, `Created fine-tuning job: ${job.id}`),
+  message(
+    at,
+    `Validating training file: ${job.training_file}` +
+      (job.validation_file === null ? '' : ` and validation file: ${job.validation_file}`),
+  ),
+];
+
+/** What was cut, what will be done, and that the job waits for its turn. */
+export function validated(at: number, job: Job, plan: Plan): JobEvent[] {
+  const cut = plan.cut.length === 0 ? [] : [cutRows(at, job, plan)];
+  const { n_epochs, batch_size, learning_rate_multiplier } = plan.hyperparameters;
+  const text =
+    `Plan: ${plan.trainRows} training rows, ${plan.validRows} validation rows, ` +
+    `${plan.tokensPerEpoch} tokens per epoch; ${n_epochs} epochs of batch size ${batch_size} are ` +
+    `${plan.totalSteps} steps; learning rate ${plan.learningRate} (multiplier ${learning_rate_multiplier}); ` +
+    `estimated ${Math.ceil(plan.estimatedSeconds)} s and ${Math.ceil(plan.memoryBytes / 2 ** 20)} MiB of memory`;
+  const { cut: _, ...figures } = plan;
+  return [
+    ...cut,
+    { ...message(at, text), data: figures },
+    message(at, 'Files validated, moving job to queued state'),
+  ];
+}
+
+const NAMED_ROWS = 20; // in the sentence; the event's data has every row
+
+function cutRows(at: number, job: Job, { cut, contextLength }: Plan): JobEvent {
+  const rows = cut.map(({ file, line, tokens, lost }) => ({
+    file: fileOf(job, file),
+    line,
+    tokens,
+    lost,
+  }));
+  const named = rows
+    .slice(0, NAMED_ROWS)
+    .map(
+      ({ file, line, tokens, lost }) => `line ${line} of ${file} (${tokens} tokens, ${lost} lost)`,
+    );
+  const more = rows.length > NAMED_ROWS ? ` and ${rows.length - NAMED_ROWS} more` : '';
+  const total = rows.reduce((sum, { lost }) => sum + lost, 0);
+  const text =
+    `${rows.length} row(s) are longer than the training context of ${contextLength} tokens and were ` +
+    `cut at the end, ${total} tokens in all: ${named.join(', ')}${more}`;
+  return warning(at, text, { context_length: contextLength, rows });
+}
+
+const fileOf = (job: Job, path: string) =>
+  basename(path).startsWith('validation') ? (job.validation_file ?? path) : job.training_file;
+
+export const waiting = (at: number, ahead: number) =>
+  message(at, `Waiting: ${ahead} ${ahead === 1 ? 'job' : 'jobs'} ahead`);
+export const started = (at: number) => message(at, 'Fine-tuning job started', 'started');
+export const paused = (at: number) => message(at, 'Fine-tuning job paused');
+export const unpaused = (at: number) =>
+  message(at, 'Fine-tuning job resumed, moving to queued state');
+export const cancelled = (at: number) => message(at, 'Fine-tuning job cancelled');
+export const failed = (at: number, code: string, text: string): JobEvent => ({
+  ...message(at, `The job failed: ${text}`),
+  level: 'error',
+  data: { code },
+});
+
+/** Step 0 is the measurement before training and no step of the job. */
+export function stepDone(at: number, step: Step): JobEvent {
+  const metrics = wireMetrics(step.metrics);
+  const known = [
+    ['training loss', metrics['train_loss']],
+    ['validation loss', metrics['valid_loss']],
+    ['full validation loss', metrics['full_valid_loss']],
+  ] as const;
+  const losses = known.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value.toFixed(2)}`],
+  );
+  const number = metrics['step'] ?? 0;
+  if (number === 0) {
+    const before = losses.slice(1).join(', '); // nothing was trained yet, so no training loss
+    return {
+      ...message(at, `Before training: ${before}`, 'step/0'),
+      data: withoutTraining(metrics),
+    };
+  }
+  return {
+    ...message(at, `Step ${number}/${step.totalSteps}: ${losses.join(', ')}`, `step/${number}`),
+    type: 'metrics',
+    data: {
+      ...metrics,
+      total_steps: step.totalSteps,
+      epoch: step.epoch,
+      learning_rate: step.learningRate,
+      grad_norm: step.gradNorm,
+      target_tokens_per_second: step.targetTokensPerSecond,
+      seconds_left: step.secondsLeft,
+    },
+  };
+}
+
+function withoutTraining(metrics: WireMetrics): WireMetrics {
+  const { train_loss: _loss, train_mean_token_accuracy: _accuracy, ...rest } = metrics;
+  return rest;
+}
+
+export const checkpointCreated = (at: number, step: number, model: string): JobEvent => ({
+  ...message(at, `Checkpoint created at step ${step}: ${model}`, `checkpoint/${step}`),
+  data: { step, fine_tuned_model_checkpoint: model },
+});
+
+export const succeeded = (at: number, model: string) => [
+  message(at, `New fine-tuned model created: ${model}`),
+  message(at, 'The job has successfully completed'),
+];
+
+/** Tells readers in this process that something about a job was committed. */
+export type Bell = {
+  readonly ring: (jobId: string) => void;
+  /** Resolves at the next ring for the job, or when the signal aborts. */
+  readonly next: (jobId: string, signal: AbortSignal) => Promise<void>;
+};
+
+export function createBell(): Bell {
+  const target = new EventTarget();
+  return {
+    ring: (jobId) => target.dispatchEvent(new Event(jobId)),
+    next: (jobId, signal) =>
+      new Promise((resolve) => {
+        const done = () => {
+          target.removeEventListener(jobId, done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        target.addEventListener(jobId, done);
+        signal.addEventListener('abort', done);
+        if (signal.aborted) done();
+      }),
+  };
+}
+
+const BATCH = 200; // events per query
+
+/** All events of a job from the first, then live ones, each once, until the job has ended. */
+export async function* follow(
+  query: Query,
+  bell: Bell,
+  jobId: string,
+  signal: AbortSignal,
+): AsyncGenerator<EventRow> {
+  let seq = 0;
+  while (!signal.aborted) {
+    const rung = new AbortController();
+    // Listen before reading: what is committed after the reading rings.
+    const news = bell.next(jobId, AbortSignal.any([signal, rung.signal]));
+    try {
+      const job = await getJob(query, jobId);
+      if (job === null) throw jobNotFound(jobId);
+      const events = await eventsAfter(query, jobId, seq, BATCH);
+      for (const event of events) {
+        yield event;
+        seq = event.seq;
+      }
+      if (events.length === BATCH) continue;
+      // The state was read before the events, so a job seen as ended has no more of them.
+      if (isTerminal(job.status)) return;
+      await news;
+    } finally {
+      rung.abort();
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// Ends a job with a code and a sentence that says what to do.
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError } from '../lib/coded-error.ts';
+import type { JobError, Parity } from '../store/jobs.ts';
+import { failed } from './events.ts';
+import { transact } from './job.ts';
+import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
+
+/** Does nothing to a job that has ended meanwhile. */
+export async function failJob(
+  { store, bell, seconds }: Pick<Parts, 'store' | 'bell' | 'seconds'>,
+  jobId: string,
+  error: JobError,
+  parity?: Parity,
+): Promise<void> {
+  const at = seconds();
+  const change = { to: 'failed' as const, error, at, ...(parity === undefined ? {} : { parity }) };
+  await transact(store.database, jobId, change, [failed(at, error.code, error.message)]);
+  bell.ring(jobId);
+  await tidy(store, jobId);
+}
+
+/** Removes what only a job that goes on needs; adapters stay. */
+export async function tidy(store: Parts['store'], jobId: string): Promise<void> {
+  for (const name of [TRAINING_COPY, VALIDATION_COPY, 'checkpoints', 'rows']) {
+    await rm(join(jobDirectory(store, jobId), name), { recursive: true, force: true });
+  }
+}
+
+export function describe(error: unknown): JobError {
+  if (error instanceof CodedError) {
+    const { code, message, param } = error;
+    return { code: code ?? 'invalid_request', message, param };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
+    const message = `The disk is full (${text}). Free some space and create the job again.`;
+    return { code: 'disk_full', message, param: null };
+  }
+  return {
+    code: 'internal',
+    message: `Unexpected error in Tunery: ${text}. The server's log has the details.`,
+    param: null,
+  };
+}

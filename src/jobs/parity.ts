@@ -1,0 +1,48 @@
+// Parity: the model as llama.cpp serves it against the model as the trainer computes it, in the
+// log-probabilities of held-out rows.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Parity } from '../store/jobs.ts';
+import type { Parts } from './parts.ts';
+import type { WorkerMessage } from './protocol.ts';
+
+/** Nats per token. llama.cpp multiplies quantised weights with activations rounded to 8 bits, the
+ *  trainer's f32 does not; that alone is a few hundredths on a Q4 file. A wrong permutation, scale or
+ *  template costs whole nats. The threshold lies between the two. */
+export const PARITY_THRESHOLD = 0.15;
+
+const TRIES = 3; // a model host that dies is started anew by the next request
+
+export async function checkParity(
+  { score, parityThreshold, log }: Pick<Parts, 'score' | 'parityThreshold' | 'log'>,
+  baseModel: string,
+  { parity, ggufAdapter }: Extract<WorkerMessage, { type: 'trained' }>,
+  signal: AbortSignal,
+): Promise<Parity> {
+  for (let tries = 1; ; tries++) {
+    try {
+      let difference = 0;
+      let tokens = 0;
+      for (const { ids, logProbs } of parity) {
+        signal.throwIfAborted();
+        const served = await score(baseModel, ggufAdapter, ids);
+        if (served.length !== logProbs.length) {
+          throw new Error(`${served.length} scores came for ${logProbs.length} tokens`);
+        }
+        for (const [i, logProb] of logProbs.entries()) difference += Math.abs(logProb - served[i]!);
+        tokens += logProbs.length;
+      }
+      const mean_abs_diff = tokens === 0 ? 0 : difference / tokens;
+      return { rows: parity.length, tokens, mean_abs_diff, threshold: parityThreshold };
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ event: 'parity.fail', tries, err: error });
+      const text = error instanceof Error ? error.message : String(error);
+      if (tries === TRIES) {
+        const message = `The trained model could not be loaded for serving (${text}). See the server's log; the base model file may be damaged or of a kind that llama.cpp cannot load.`;
+        throw new CodedError('serving_failed', message, { cause: error });
+      }
+      await sleep(1000, undefined, { signal }).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// Has a job's files validated and planned: validating_files → queued.
+import { jobsAhead } from '../store/jobs.ts';
+import { attempt } from './attempts.ts';
+import { note, validated, waiting } from './events.ts';
+import { failJob } from './fail-job.ts';
+import { type Job, tell, transition } from './job.ts';
+import type { Parts } from './parts.ts';
+import type { Plan } from './protocol.ts';
+import { trainRequest } from './request.ts';
+
+export async function prepareJob(parts: Parts, job: Job, signal: AbortSignal): Promise<void> {
+  const { store, bell, seconds } = parts;
+  const request = await trainRequest(parts, job);
+  const work = { kind: 'prepare' as const, directory: request.directory, request };
+  let plan: Plan | null = null;
+  const ended = await attempt(parts, job, work, signal, async (message) => {
+    if (message.type === 'planned') plan = message.plan;
+    if (message.type === 'note') {
+      const event = note(seconds(), message.level, message.message);
+      await store.database.transaction((query) => tell(query, job.id, [event]));
+      bell.ring(job.id);
+    }
+  });
+  if (!ended) return;
+  if (plan === null) {
+    const message = 'Unexpected error in Tunery: validation ended without a plan.';
+    return await failJob(parts, job.id, { code: 'internal', message, param: null });
+  }
+  await enqueue(parts, job, plan);
+}
+
+async function enqueue({ store, bell, seconds, trainers }: Parts, job: Job, plan: Plan) {
+  await store.database.transaction(async (query) => {
+    const events = validated(seconds(), job, plan);
+    const queued = await transition(query, job.id, { to: 'queued', plan }, events);
+    if (queued === null) return; // cancelled meanwhile
+    const ahead = await jobsAhead(query, job.id);
+    if (ahead >= trainers) await tell(query, job.id, [waiting(seconds(), ahead)]);
+  });
+  bell.ring(job.id);
+}

@@ -1,0 +1,44 @@
+// The request that a job's child reads.
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError } from '../lib/coded-error.ts';
+import { getModel } from '../store/models.ts';
+import type { Job } from './job.ts';
+import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
+import type { TrainRequest } from './protocol.ts';
+
+/** Throws CodedError `base_model_missing` when a file that the job needs is gone. */
+export async function trainRequest({ store, bases }: Parts, job: Job): Promise<TrainRequest> {
+  const baseModel = await bases.gguf(job.base_file);
+  if (baseModel === null) {
+    const message = `The base model '${job.base_model}' (${job.base_file}) is in no model folder any more. Put it back, or name its folder with --models-dir or TUNERY_MODELS, and create the job again.`;
+    throw new CodedError('base_model_missing', message, { param: 'model' });
+  }
+  const directory = jobDirectory(store, job.id);
+  return {
+    jobId: job.id,
+    directory,
+    baseModel,
+    trainingFile: join(directory, TRAINING_COPY),
+    validationFile: job.validation_file === null ? null : join(directory, VALIDATION_COPY),
+    startAdapter: await startAdapter(store, job),
+    seed: job.seed,
+    hyperparameters: job.hyperparameters,
+    options: job.options,
+  };
+}
+
+async function startAdapter(store: Parts['store'], job: Job): Promise<string | null> {
+  if (job.model === job.base_model) return null;
+  const model = await getModel(store.database.query, job.model);
+  const path = model === null ? null : join(store.directory, model.adapter);
+  const there =
+    path !== null &&
+    (await access(path).then(
+      () => true,
+      () => false,
+    ));
+  if (there) return path;
+  const message = `The model '${job.model}' that this job trains further is gone. Create the job again with another model.`;
+  throw new CodedError('model_missing', message, { param: 'model' });
+}

@@ -1,0 +1,116 @@
+// Has a job trained and records what its child reports: queued → running → succeeded.
+import { relative } from 'node:path';
+import { insertCheckpoint } from '../store/checkpoints.ts';
+import { updateJob } from '../store/jobs.ts';
+import { insertModel } from '../store/models.ts';
+import { insertStep } from '../store/steps.ts';
+import { attempt } from './attempts.ts';
+import { checkpointCreated, note, started, stepDone } from './events.ts';
+import { failJob } from './fail-job.ts';
+import { finishJob } from './finish-job.ts';
+import { type Job, tell, transact } from './job.ts';
+import { Stopped } from './launcher/launch.ts';
+import { wireMetrics } from './metrics.ts';
+import type { Parts } from './parts.ts';
+import type { WorkerMessage } from './protocol.ts';
+import { trainRequest } from './request.ts';
+
+type Message<Type> = Extract<WorkerMessage, { type: Type }>;
+
+/** Also for a job that is running already: its child is gone, and it goes on from its checkpoint. */
+export async function trainJob(parts: Parts, job: Job, signal: AbortSignal): Promise<void> {
+  const { store, bell, seconds } = parts;
+  const request = await trainRequest(parts, job);
+  if (job.status === 'queued') {
+    const change = { to: 'running' as const, startedAt: seconds() };
+    const running = await transact(store.database, job.id, change, [started(seconds())]);
+    if (running === null) return; // cancelled or paused meanwhile
+    bell.ring(job.id);
+  }
+  const work = { kind: 'train' as const, directory: request.directory, request };
+  let trained: Message<'trained'> | null = null;
+  const ended = await attempt(parts, job, work, signal, async (message) => {
+    switch (message.type) {
+      case 'step':
+        return await recordStep(parts, job, message);
+      case 'checkpoint':
+        return await recordCheckpoint(parts, job, message);
+      case 'note':
+        return await recordNote(parts, job, message);
+      case 'trained':
+        trained = message;
+        return;
+      case 'planned':
+      case 'result':
+      case 'fail':
+      case 'done':
+        return; // the first two are other work's; `attempt` answers the last two
+      default:
+        return message satisfies never;
+    }
+  });
+  if (!ended) return;
+  if (trained !== null) return await finishJob(parts, job, request.baseModel, trained, signal);
+  const message = 'Unexpected error in Tunery: training ended without an adapter.';
+  await failJob(parts, job.id, { code: 'internal', message, param: null });
+}
+
+async function recordStep({ store, bell, seconds }: Parts, job: Job, message: Message<'step'>) {
+  const { step } = message.metrics;
+  await store.database.transaction(async (query) => {
+    const metrics = wireMetrics(message.metrics);
+    if (!(await insertStep(query, job.id, { step, metrics }))) return; // told before the crash
+    const running = await updateJob(query, job.id, ['running'], {
+      step,
+      total_steps: message.totalSteps,
+      last_metrics: message,
+      estimated_finish: seconds() + Math.ceil(message.secondsLeft),
+    });
+    if (running === null) throw new Stopped(`job ${job.id} is not running any more`, 0);
+    await tell(query, job.id, [stepDone(seconds(), message)]);
+  });
+  bell.ring(job.id);
+}
+
+async function recordCheckpoint(
+  { store, bell, seconds }: Parts,
+  job: Job,
+  { metrics, adapter, ggufAdapter }: Message<'checkpoint'>,
+) {
+  const at = seconds();
+  const { step } = metrics;
+  const id = `${job.output_model}:ckpt-step-${step}`;
+  await store.database.transaction(async (query) => {
+    const checkpoint = await insertCheckpoint(query, {
+      job_id: job.id,
+      created_at: at,
+      step_number: step,
+      fine_tuned_model_checkpoint: id,
+      metrics: wireMetrics(metrics),
+    });
+    if (checkpoint === null) return; // told before the crash
+    await insertModel(query, {
+      id,
+      created_at: at,
+      owned_by: job.organization_id,
+      base_model: job.base_model,
+      base_file: job.base_file,
+      job_id: job.id,
+      step,
+      adapter: relative(store.directory, adapter),
+      gguf_adapter: relative(store.directory, ggufAdapter),
+    });
+    await tell(query, job.id, [checkpointCreated(at, step, id)]);
+  });
+  bell.ring(job.id);
+}
+
+async function recordNote(
+  { store, bell, seconds }: Parts,
+  job: Job,
+  { level, message }: Message<'note'>,
+) {
+  const event = note(seconds(), level, message);
+  await store.database.transaction((query) => tell(query, job.id, [event]));
+  bell.ring(job.id);
+}
