@@ -81,12 +81,8 @@ function parse(
     value = JSON.parse(line.text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    // V8 says so when the text stops before the JSON is complete.
-    if (
-      /^\s*\{/.test(line.text) &&
-      /Unexpected end|Unterminated|after .* in JSON at position/.test(reason)
-    )
-      if (endsEarly(line.text, reason)) return finding('', 'data.truncated');
+    if (/^\s*\{/.test(line.text) && endsEarly(line.text, reason))
+      return finding('', 'data.truncated');
     return finding('', 'data.not_json', { reason: reason.replace(/ \(line 1 column \d+\)$/, '') });
   }
   if (Array.isArray(value)) return finding('', 'data.array');
@@ -95,9 +91,11 @@ function parse(
   return { value };
 }
 
+/** V8 either says so or complains about the place behind the last character. */
 function endsEarly(text: string, reason: string): boolean {
   const position = /at position (\d+)/.exec(reason)?.[1];
-  return position === undefined || Number(position) >= text.trimEnd().length;
+  if (position === undefined) return reason.includes('Unexpected end');
+  return Number(position) >= text.trimEnd().length;
 }
 
 function formatOf(value: Json): Format | Finding {

@@ -13,6 +13,8 @@ import { stopTokenIds } from './stop-tokens.ts';
 type Step = { type: string; [key: string]: unknown };
 const Step: z.ZodType<Step> = z.looseObject({ type: z.string() });
 
+const ModelKind = z.looseObject({ type: z.string().default('BPE') });
+
 const TokenizerJson = z.looseObject({
   added_tokens: z
     .array(
@@ -28,10 +30,9 @@ const TokenizerJson = z.looseObject({
     .default([]),
   normalizer: Step.nullish(),
   pre_tokenizer: Step.nullish(),
-  post_processor: z.unknown(),
+  post_processor: z.unknown().optional(),
   decoder: Step.nullish(),
   model: z.looseObject({
-    type: z.string().default('BPE'),
     vocab: z.record(z.string(), z.int()),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])).default([]),
     unk_token: z.string().nullish(),
@@ -50,9 +51,11 @@ const TokenizerConfig = z.looseObject({
 });
 
 export function partsFromJson(tokenizerJson: unknown, tokenizerConfig: unknown): TokenizerParts {
+  // Other kinds have other vocabularies, so the kind is asked for first.
+  const kind = z.looseObject({ model: ModelKind }).parse(tokenizerJson).model.type;
+  if (kind !== 'BPE') throw unsupported('model', kind);
   const json = TokenizerJson.parse(tokenizerJson);
   const config = TokenizerConfig.parse(tokenizerConfig ?? {});
-  if (json.model.type !== 'BPE') throw unsupported('model', json.model.type);
   const added: AddedToken[] = json.added_tokens.map((token) => {
     if (token.single_word) throw unsupported('added token with single_word', token.content);
     const { id, content, lstrip, rstrip } = token;

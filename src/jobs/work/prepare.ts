@@ -50,7 +50,7 @@ async function* preparation(
       join(request.directory, TRAIN_ROWS_FILE),
       contextLength,
     );
-    yield* notesOn('training', train, contextLength);
+    yield* notesOn('training', train, contextLength, request);
     checkRows('training', train, request);
     const valid =
       request.validationFile === null
@@ -62,7 +62,7 @@ async function* preparation(
             contextLength,
           );
     if (valid !== null) {
-      yield* notesOn('validation', valid, contextLength);
+      yield* notesOn('validation', valid, contextLength, request);
       checkRows('validation', valid, request);
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
@@ -128,11 +128,19 @@ function* notesOn(
   which: Which,
   file: RenderedFile,
   contextLength: number,
+  { options }: TrainRequest,
 ): Generator<WorkerMessage> {
   for (const problem of file.notes) yield note('info', `The ${which} file: ${describe(problem)}`);
+  if (file.unused.length > 0)
+    yield note(
+      'warn',
+      `In the ${which} file ${file.unused.map((key) => `'${key}'`).join(' and ')} have no effect: the ` +
+        "model's chat template does not print them.",
+    );
   // Every cut row is named; in pieces, so that no message grows without bound.
-  for (let from = 0; from < file.cut.length; from += ROWS_PER_NOTE) {
-    const part = file.cut.slice(from, from + ROWS_PER_NOTE);
+  const cut = options.long_rows === 'cut' ? file.cut : [];
+  for (let from = 0; from < cut.length; from += ROWS_PER_NOTE) {
+    const part = cut.slice(from, from + ROWS_PER_NOTE);
     const rows = part.map(
       ({ line, tokens, lost }) => `line ${line} (${tokens} tokens, ${lost} lost)`,
     );

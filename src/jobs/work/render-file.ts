@@ -1,7 +1,7 @@
 // One JSONL file → one rows file: checks every line, renders every sound example, counts tokens, and
 // remembers what had to be cut. Holds one example at a time.
 import type { Problem } from '../../data/problems.ts';
-import { readExamples } from '../../data/read-examples.ts';
+import { type Example, readExamples } from '../../data/read-examples.ts';
 import { renderRow, type Voice } from '../../data/render.ts';
 import { targetTokens } from '../../data/row.ts';
 import { writeRows } from '../../data/rows-file.ts';
@@ -21,6 +21,8 @@ export type RenderedFile = {
   }[];
   /** Lines of rows with nothing to learn from: all weights 0, or all targets cut off. */
   readonly withoutTargets: readonly number[];
+  /** Keys of the format that rows use and the model's template does not print. */
+  readonly unused: readonly string[];
   readonly notes: readonly Problem[];
   /** Errors: the first of them, and how many there are. Where there are any, no file is written. */
   readonly problems: readonly Problem[];
@@ -41,6 +43,7 @@ export async function renderFile(
   let [rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0];
   const cut: { line: number; tokens: number; lost: number }[] = [];
   const withoutTargets: number[] = [];
+  const unused = new Set<string>();
   const notes: Problem[] = [];
   const problems: Problem[] = [];
   const report = (problem: Problem) => {
@@ -58,6 +61,7 @@ export async function renderFile(
       format ??= item.format;
       const rendered = renderOr(report, () => renderRow(voice, item, contextLength), item);
       if (rendered === null) continue;
+      for (const key of unusedKeys(voice, item)) unused.add(key);
       const { row } = rendered;
       const rowTargets = targetTokens(row);
       rows += 1;
@@ -84,10 +88,19 @@ export async function renderFile(
     longest,
     cut,
     withoutTargets,
+    unused: [...unused].toSorted(),
     notes,
     problems,
     problemCount,
   };
+}
+
+/** A name is printed where the template's text mentions the key; no template knows the other. */
+function* unusedKeys({ chatTemplate }: Voice, item: Example): Generator<string> {
+  if (item.format !== 'chat') return;
+  if (item.value.parallel_tool_calls !== undefined) yield 'parallel_tool_calls';
+  const printsNames = /\.name\b|\[['"]name['"]\]/.test(chatTemplate ?? '');
+  if (!printsNames && item.value.messages.some((message) => 'name' in message)) yield 'name';
 }
 
 /** What the model's template refuses is one more problem of the file. */
