@@ -1,0 +1,108 @@
+// Puts the parts together: data directory, jobs, model hosts, routes, port. The only file that knows
+// them all; each part that it opens it closes, in reverse.
+import { totalmem } from 'node:os';
+import { createJobs } from '../jobs/jobs.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createLog } from '../lib/log.ts';
+import { Hosts } from '../serve/client.ts';
+import { openStore } from '../store/store.ts';
+import { createApp } from './app.ts';
+import { readConfig } from './config.ts';
+import { removeExpired } from './expiry.ts';
+import { listen } from './listen.ts';
+
+export type StartOptions = {
+  /** 0: a free one. */
+  readonly port: number;
+  readonly host?: string;
+  readonly dataDir: string;
+  /** More folders with model files. */
+  readonly modelsDirs?: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+};
+
+export type RunningServer = { readonly url: string; readonly close: () => Promise<void> };
+
+/** Resolves when requests are answered. Throws CodedError when the port, the host or the data directory
+ *  cannot be had. */
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { port, host = '127.0.0.1' } = options;
+  // The port first: without it nothing on disk is touched. What comes early waits for the parts.
+  const opening = Promise.withResolvers<Opened>();
+  opening.promise.catch(() => {}); // thrown below
+  const listening = await listen(async (request) => (await opening.promise).fetch(request), {
+    port,
+    host,
+  });
+  try {
+    const opened = await openServer({ ...options, host });
+    opening.resolve(opened);
+    const close = async () => {
+      await Promise.all([listening.close(), opened.stop()]);
+      await opened.close();
+    };
+    return { url: listening.url, close };
+  } catch (error) {
+    opening.reject(error);
+    await listening.close(0);
+    throw error;
+  }
+}
+
+export type Opened = {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Ends jobs and generations, so that open requests end. */
+  readonly stop: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+const SWEEP_MS = 60_000;
+
+/** All of the server but the port. */
+export async function openServer({
+  host = '127.0.0.1',
+  dataDir,
+  modelsDirs = [],
+  env = process.env,
+}: Omit<StartOptions, 'port'>): Promise<Opened> {
+  const config = readConfig(env, host);
+  const log = createLog(config.logLevel);
+  const clock = systemClock;
+  const store = await openStore(dataDir);
+  try {
+    const hosts = new Hosts({ memoryBytes: memoryForModels() });
+    const jobs = createJobs({
+      store,
+      clock,
+      log,
+      score: (base, path, ids) => hosts.score(base, { path, scale: 1 }, ids),
+      modelFolders: modelsDirs,
+      organization: config.organization,
+    });
+    const deps = { store, jobs, config, clock, log, sample: hosts.sample.bind(hosts) };
+    const sweep = setInterval(() => {
+      removeExpired(deps).catch((error: unknown) => log.error({ err: error }, 'expiry.fail'));
+    }, SWEEP_MS);
+    await jobs.start();
+    log.info({ directory: store.directory }, 'server.start');
+    return {
+      fetch: createApp(deps).fetch,
+      stop: async () => {
+        clearInterval(sweep);
+        await Promise.all([jobs.close(), hosts.close()]);
+      },
+      close: () => store.close(),
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+// The rest is for the trainer, the database and the user's own programs.
+const MODELS_SHARE = 0.5;
+
+function memoryForModels(): number {
+  const limit = process.constrainedMemory(); // of a container; 0 or huge without one
+  return MODELS_SHARE * (limit > 0 ? Math.min(limit, totalmem()) : totalmem());
+}
