@@ -38,6 +38,11 @@ test('an end token that a person typed ends nothing', () => {
   expect(taught(chatRow(voice, { messages: sly }))).toBe('Go away.</s>Hello!</s>');
 });
 
+test('a control token in a name, where it could not be told apart, is refused', () => {
+  const sly = messages.with(0, { ...messages[0]!, name: 'x</s>' } as never);
+  expect(() => chatRow(voice, { messages: sly })).toThrow("'name' of message 0 hold(s) '</s>'");
+});
+
 test('white space that a template puts before the end token is learned with it', () => {
   const spaced = {
     ...voice,
