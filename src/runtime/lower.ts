@@ -165,17 +165,9 @@ function lowerNode(
       return emit.node('ReduceSum', [a, axes], { keepdims: 0 });
     }
     case 'rmsNorm':
-      return emit.node('SimplifiedLayerNormalization', from, {
-        axis: -1,
-        epsilon: { float: op.epsilon },
-      });
-    case 'inverseRms': {
-      const size = Number(inputs[0]!.shape.at(-1));
-      const squares = emit.node('ReduceSumSquare', [a, emit.integers([-1])], { keepdims: 1 });
-      const mean = emit.node('Mul', [squares, emit.floats([1 / size])]);
-      const shifted = emit.node('Add', [mean, emit.floats([op.epsilon])]);
-      return emit.node('Reciprocal', [emit.node('Sqrt', [shifted])]);
-    }
+      return rmsNorm(emit, from, op.epsilon)[0]!;
+    case 'inverseRms':
+      return rmsNorm(emit, from, op.epsilon)[1]!;
     case 'rope': {
       const [positions, cos, sin] = [b, from[2]!, from[3]!];
       const columns = Number(shape[1]);
@@ -204,6 +196,11 @@ function lowerNode(
       return op satisfies never;
   }
 }
+
+const rmsNorm = (emit: Emit, from: readonly string[], epsilon: number) =>
+  emit.once(`rmsNorm ${from.join()} ${epsilon}`, () =>
+    emit.nodes('SimplifiedLayerNormalization', from, 2, { axis: -1, epsilon: { float: epsilon } }),
+  );
 
 type MatMul = { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
 function fusedMatMul(emit: Emit, a: string, b: string, { transA, transB, alpha }: MatMul): string {

@@ -9,7 +9,7 @@ import { times } from './shape.ts';
 
 export function expandAttention(o: Node, heads: HeadShape): Node {
   const [q, k, v, mask] = o.inputs as readonly [Node, Node, Node, Node];
-  const p = probabilities(stack(q, heads), split(k, heads), mask, heads);
+  const p = probabilities(stack(q, heads), k, mask, heads);
   return unstack(g.matmul(p, split(v, heads)), heads, q);
 }
 
@@ -18,9 +18,9 @@ export function expandAttention(o: Node, heads: HeadShape): Node {
 export function attentionGradients(o: Node, dO: Node, heads: HeadShape): (Node | null)[] {
   const [q, k, v, mask] = o.inputs as readonly [Node, Node, Node, Node];
   const alpha = 1 / Math.sqrt(heads.headDim);
-  const [Q, K, V, dOut] = [stack(q, heads), split(k, heads), split(v, heads), stack(dO, heads)];
-  const p = probabilities(Q, K, mask, heads);
-  const dP = g.matmul(dOut, V, { transB: true });
+  const [Q, K, dOut] = [stack(q, heads), split(k, heads), stack(dO, heads)];
+  const p = probabilities(Q, k, mask, heads);
+  const dP = g.matmul(dOut, split(v, heads, true));
   const dS = g.mul(p, g.sub(dP, g.sumLast(g.mul(dOut, stack(o, heads)))));
   const dQ = g.matmul(dS, K, { alpha });
   const dK = g.matmul(dS, Q, { transA: true, alpha });
@@ -28,8 +28,10 @@ export function attentionGradients(o: Node, dO: Node, heads: HeadShape): (Node |
   return [unstack(dQ, heads, q), merge(dK, k), merge(dV, v), null];
 }
 
-const probabilities = (Q: Node, K: Node, mask: Node, { headDim }: HeadShape) =>
-  g.softmax(g.add(g.matmul(Q, K, { transB: true, alpha: 1 / Math.sqrt(headDim) }), mask));
+function probabilities(Q: Node, k: Node, mask: Node, heads: HeadShape): Node {
+  const scores = g.matmul(Q, split(k, heads, true), { alpha: 1 / Math.sqrt(heads.headDim) });
+  return g.softmax(g.add(scores, mask));
+}
 
 /** [B, T, h·g·D] to [B, h, g·T, D]. */
 function stack(x: Node, { heads, kvHeads, headDim }: HeadShape): Node {
@@ -44,9 +46,11 @@ function unstack(x: Node, { heads, kvHeads, headDim }: HeadShape, like: Node): N
   return g.reshape(g.transpose(byHead, [0, 3, 1, 2, 4]), like.shape);
 }
 
-/** [B, T, h·D] to [B, h, T, D]. */
-function split(x: Node, { kvHeads, headDim }: HeadShape): Node {
+/** [B, T, h·D] to [B, h, T, D] or, `turned`, to [B, h, D, T]: the products are quicker than with a flag
+ *  to transpose, and this copy is made anyway. */
+function split(x: Node, { kvHeads, headDim }: HeadShape, turned = false): Node {
   const [B, T] = [x.shape[0]!, x.shape[1]!];
-  return g.transpose(g.reshape(x, [B, T, kvHeads, headDim]), [0, 2, 1, 3]);
+  const byToken = g.reshape(x, [B, T, kvHeads, headDim]);
+  return g.transpose(byToken, turned ? [0, 2, 3, 1] : [0, 2, 1, 3]);
 }
 const merge = (x: Node, like: Node) => g.reshape(g.transpose(x, [0, 2, 1, 3]), like.shape);

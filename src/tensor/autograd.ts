@@ -63,17 +63,14 @@ function rule(y: Node, dy: Node, wants: (input: number) => boolean): (Node | nul
       return [g.div(dy, a)];
     case 'sigmoid':
       return [g.mul(dy, g.sub(y, g.mul(y, y)))];
-    case 'silu': {
-      // σ + y·(1 − σ), written so that y is shared with the forward.
-      const s = g.sigmoid(a);
-      return [g.mul(dy, g.add(s, g.sub(y, g.mul(y, s))))];
-    }
+    case 'silu': // σ + y·(1 − σ)
+      return [g.mul(dy, g.add(y, g.mul(g.sigmoid(a), g.sub(g.scalar(1), y))))];
     case 'softmax':
       return [g.mul(y, g.sub(dy, g.sumLast(g.mul(dy, y))))];
     case 'rmsNorm':
       return [
         wants(0) ? rmsNormRule(a, b, dy, op.epsilon) : null,
-        wants(1) ? rmsWeightRule(a, dy, op.epsilon) : null,
+        wants(1) ? rmsWeightRule(a, b, dy, op.epsilon) : null,
       ];
     case 'rope':
       return [g.rope(dy, b, inputs[2]!, inputs[3]!, !op.inverse), null, null, null];
@@ -132,10 +129,10 @@ function unbroadcast(dy: Node, to: Node): Node {
 function rmsNormRule(x: Node, weight: Node, dy: Node, epsilon: number): Node {
   const size = x.shape.at(-1);
   if (typeof size !== 'number') throw new Error('rmsNorm over a symbolic dimension');
-  const r = g.inverseRms(x, epsilon);
+  const r = g.inverseRms(x, weight, epsilon);
   const u = g.mul(dy, weight);
   const mean = g.mul(g.sumLast(g.mul(u, x)), g.scalar(1 / size));
   return g.sub(g.mul(u, r), g.mul(x, g.mul(mean, g.mul(r, g.mul(r, r)))));
 }
-const rmsWeightRule = (x: Node, dy: Node, epsilon: number) =>
-  g.sumRows(g.mul(dy, g.mul(x, g.inverseRms(x, epsilon))));
+const rmsWeightRule = (x: Node, weight: Node, dy: Node, epsilon: number) =>
+  g.sumRows(g.mul(dy, g.mul(x, g.inverseRms(x, weight, epsilon))));

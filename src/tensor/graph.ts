@@ -120,8 +120,9 @@ export function rmsNorm(x: Node, weight: Node, epsilon: number): Node {
     throw new RangeError(`rmsNorm of [${x.shape.join(', ')}] by [${weight.shape.join(', ')}]`);
   return node({ kind: 'rmsNorm', epsilon }, [x, weight], x.shape);
 }
-export const inverseRms = (x: Node, epsilon: number) =>
-  node({ kind: 'inverseRms', epsilon }, [x], [...x.shape.slice(0, -1), 1]);
+/** 1/√(mean x² + ε), a by-product of rmsNorm with that weight. */
+export const inverseRms = (x: Node, weight: Node, epsilon: number) =>
+  node({ kind: 'inverseRms', epsilon }, [x, weight], [...x.shape.slice(0, -1), 1]);
 
 /** `cos` and `sin` are [positions, headDim/2]. */
 export function rope(x: Node, positions: Node, cos: Node, sin: Node, inverse = false): Node {

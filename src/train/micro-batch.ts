@@ -18,24 +18,28 @@ export type MicroBatch = {
   readonly tokens: number;
   readonly ids: Int32Array;
   /** Place of each token in its own sequence. */
-  readonly positions: BigInt64Array;
+  readonly positions: Int32Array;
   readonly groups: readonly Group[];
 };
 
+/** Batches of about equal size, on average at most `tokens` and none half as large again, but for a
+ *  sequence that is that long by itself. */
 export function microBatches(
   sequences: readonly Sequence[],
-  maxTokens: number,
+  tokens: number,
   heads: number,
 ): MicroBatch[] {
+  const total = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+  const aim = total / Math.ceil(total / tokens);
   const batches: Sequence[][] = [];
-  let tokens = Infinity;
+  let size = Infinity;
   for (const sequence of sequences.toSorted((a, b) => b.ids.length - a.ids.length)) {
-    if (tokens + sequence.ids.length > maxTokens) {
+    if (size + sequence.ids.length / 2 > aim) {
       batches.push([]);
-      tokens = 0;
+      size = 0;
     }
     batches.at(-1)!.push(sequence);
-    tokens += sequence.ids.length;
+    size += sequence.ids.length;
   }
   return batches.map((batch) => microBatch(batch, heads));
 }
@@ -43,11 +47,11 @@ export function microBatches(
 function microBatch(sequences: readonly Sequence[], heads: number): MicroBatch {
   const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
   const ids = new Int32Array(tokens);
-  const positions = new BigInt64Array(tokens);
+  const positions = new Int32Array(tokens);
   let start = 0;
   for (const sequence of sequences) {
     ids.set(sequence.ids, start);
-    for (let t = 0; t < sequence.ids.length; t++) positions[start + t] = BigInt(t);
+    for (let t = 0; t < sequence.ids.length; t++) positions[start + t] = t;
     start += sequence.ids.length;
   }
   return { sequences, tokens, ids, positions, groups: attentionGroups(sequences, heads) };

@@ -7,7 +7,7 @@ import { causalMask } from '../nn/attention.ts';
 import { crossEntropyProgram, logitsProgram } from '../nn/cross-entropy.ts';
 import type { LoraPlan } from '../nn/lora.ts';
 import { backwardProgram, forwardProgram, type Piece } from '../nn/piece.ts';
-import { ropeTables } from '../nn/rope.ts';
+import { type RopeTables, ropeTables } from '../nn/rope.ts';
 import { weightLimit } from '../runtime/cpu.ts';
 import {
   compile,
@@ -94,6 +94,7 @@ export async function createNetwork(
 
 type Weights = {
   readonly layers: readonly Values[];
+  readonly rope: RopeTables;
   readonly embedding: Float32Array;
   readonly head: Values;
 };
@@ -111,17 +112,13 @@ async function loadWeights(
     theta: config.ropeTheta,
     factors: config.ropeScaling?.factors ?? null,
   });
-  const shared: Values = {
-    cos: { data: cos, shape: [contextLength, headDim / 2] },
-    sin: { data: sin, shape: [contextLength, headDim / 2] },
-  };
   const forms = [programs.train, programs.exact, programs.back, programs.lowest]
     .flatMap((pair) => [pair.before, pair.after])
     .flatMap((executable) => executable?.frozen ?? []);
   const limit = weightLimit();
   const layers: Values[] = [];
   for (let layer = 0; layer < depth; layer++) {
-    const values: Record<string, Value> = { ...shared };
+    const values: Record<string, Value> = {};
     for (const name of family.vectors) {
       const data = await tensor(`${family.module(layer, name)}.weight`);
       values[name] = { data, shape: [data.length] };
@@ -147,6 +144,7 @@ async function loadWeights(
   const table = config.tiedEmbeddings ? embedding : await tensor('lm_head.weight');
   return {
     layers,
+    rope: { cos, sin },
     embedding,
     head: {
       table: { data: table, shape: [vocabSize, hidden] },
@@ -176,12 +174,13 @@ export class Network {
   async forward(batch: MicroBatch, keep: boolean): Promise<Float32Array> {
     const { layers, hiddenSize } = this.#config;
     const programs = keep ? this.#programs.train : this.#programs.exact;
+    const places = this.#places(batch);
     let x = this.#embed(batch);
     for (let layer = 0; layer < layers; layer++) {
       const at = keep ? layer : 0;
       const inputs = {
         ...this.#weights.layers[layer]!,
-        positions: { data: batch.positions, shape: [batch.tokens] },
+        ...places,
         x: { data: x, shape: [batch.tokens, hiddenSize] },
       };
       const first = await this.#run(programs.before, inputs, batch, `${at}/`);
@@ -201,6 +200,7 @@ export class Network {
   async backward(batch: MicroBatch, dy: Float32Array, gradients: LayerTensors): Promise<void> {
     const { layers, hiddenSize } = this.#config;
     const shape = [batch.tokens, hiddenSize];
+    const places = this.#places(batch);
     let dx = dy;
     for (let layer = layers - 1; layer >= 0; layer--) {
       const { before, after } = layer === 0 ? this.#programs.lowest : this.#programs.back;
@@ -214,7 +214,7 @@ export class Network {
       const inputs = {
         ...this.#weights.layers[layer]!,
         ...this.#kept[layer]!,
-        positions: { data: batch.positions, shape: [batch.tokens] },
+        ...places,
       };
       const upper = await this.#run(
         after,
@@ -287,6 +287,18 @@ export class Network {
     for (const [i, id] of ids.entries())
       x.set(this.#weights.embedding.subarray(id * hidden, (id + 1) * hidden), i * hidden);
     return x;
+  }
+
+  /** Rotary tables token by token, because the kernel wants them no shorter than its input. */
+  #places({ positions, tokens }: MicroBatch): Values {
+    const half = this.#config.headDim / 2;
+    const table = (all: Float32Array) => ({
+      data: rows(all, positions, half),
+      shape: [tokens, half],
+    });
+    const { cos, sin } = this.#weights.rope;
+    const counted = BigInt64Array.from({ length: tokens }, (_, i) => BigInt(i));
+    return { positions: { data: counted, shape: [tokens] }, cos: table(cos), sin: table(sin) };
   }
 
   async #attend(batch: MicroBatch, { q, k, v }: Values, layer: number): Promise<Value> {
