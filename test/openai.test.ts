@@ -57,6 +57,8 @@ async function finished(id: string) {
   return job;
 }
 
+const POLL = { timeout: 60_000, interval: 100 };
+
 const post = (path: string, body?: string, type?: string) =>
   fetch(`${server.url}/v1${path}`, {
     method: 'POST',
@@ -174,7 +176,7 @@ test('the model is listed, answers, and streams the text that it answers at once
 });
 
 test('a stop string ends the text and is no part of it', async () => {
-  const request = { model: MODEL, prompt: 'Once upon a time', max_tokens: 40, temperature: 0 };
+  const request = { model: MODEL, prompt: 'Once upon a time', max_tokens: 20, temperature: 0 };
   const full = (await client.completions.create(request)).choices[0]!.text;
   const stop = full.slice(10, 14);
   const { text, finish_reason } = (await client.completions.create({ ...request, stop }))
@@ -241,14 +243,9 @@ test.each([
   [{ tunery: { rnak: 4 } }, 'tunery.rnak'],
 ])('a job with %j is refused and the error names %s', async (change, param) => {
   const training_file = (await upload(rows(12))).id;
-  const refused = createJob({ training_file, ...change } as Partial<CreateParams>);
-  const error = await refused.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(OpenAI.APIError);
-  const { status, param: named } = error as InstanceType<typeof OpenAI.APIError>;
-  expect([status === 404 ? 400 : status, named ?? 'model']).toEqual([400, param]);
+  await expect(
+    createJob({ training_file, ...change } as Partial<CreateParams>),
+  ).rejects.toMatchObject({ status: 400, param });
 });
 
 test('a file of another purpose, or a deleted one, cannot be trained on', async () => {
@@ -296,6 +293,25 @@ test.each([
   expect(response.status).toBe(200);
   expect(await response.json()).toMatchObject({ id, status: 'cancelled' });
   await expect(client.fineTuning.jobs.cancel(id)).rejects.toMatchObject({ status: 400 });
+});
+
+test('a job pauses and goes on', { timeout: 120_000 }, async () => {
+  const { id } = await createJob({
+    method: {
+      type: 'supervised',
+      supervised: { hyperparameters: { n_epochs: 50, batch_size: 1 } },
+    },
+  });
+  await expect
+    .poll(async () => (await client.fineTuning.jobs.retrieve(id)).status, POLL)
+    .toBe('running');
+  expect(await client.fineTuning.jobs.pause(id)).toMatchObject({ id, status: 'paused' });
+  expect(await client.fineTuning.jobs.resume(id)).toMatchObject({ id, status: 'queued' });
+  await expect
+    .poll(async () => (await client.fineTuning.jobs.retrieve(id)).status, POLL)
+    .toBe('running');
+  expect(await client.fineTuning.jobs.cancel(id)).toMatchObject({ id, status: 'cancelled' });
+  await expect(client.fineTuning.jobs.resume(id)).rejects.toMatchObject({ status: 400 });
 });
 
 test('the list of jobs is newest first, in pages of one, and filters by metadata', async () => {
@@ -346,6 +362,26 @@ test('a restart keeps files, jobs, events and models', { timeout: 120_000 }, asy
   await server.close();
   await start();
   expect(await state()).toEqual(before);
+});
+
+test('a job that a restart interrupts goes on by itself and tells each step once', {
+  timeout: 120_000,
+}, async () => {
+  const { id } = await createJob({
+    method: {
+      type: 'supervised',
+      supervised: { hyperparameters: { n_epochs: 20, batch_size: 4 } },
+    },
+  });
+  const steps = async () =>
+    (await client.fineTuning.jobs.listEvents(id, { limit: 500 })).data
+      .filter(({ type }) => type === 'metrics')
+      .map(({ data }) => (data as { step: number }).step);
+  await expect.poll(async () => (await steps()).length, POLL).toBeGreaterThan(2);
+  await server.close();
+  await start();
+  expect(await finished(id)).toMatchObject({ status: 'succeeded' });
+  expect((await steps()).reverse()).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
 });
 
 test('a second server on the same data directory is refused, and the first one goes on', async () => {

@@ -49,6 +49,11 @@ function answerError(c: Context<Env>, error: unknown, { log }: Deps): Response {
   if (retryAfter !== undefined) c.header('retry-after', String(retryAfter));
   // Clients try again on any 5xx; only an overload passes by itself.
   if (status >= 500 && retryAfter === undefined) c.header('x-should-retry', 'false');
-  if (status >= 500) log.error({ err: error, requestId: c.get('requestId') }, 'request.fail');
+  if (status >= 500) {
+    const fields = { requestId: c.get('requestId'), code: body.error.code };
+    // A refusal with a code explains itself; of the rest, the log is the only witness.
+    if (body.error.code === null) log.error({ ...fields, err: error }, 'request.fail');
+    else log.warn({ ...fields, message: body.error.message }, 'request.fail');
+  }
   return c.json(body, status as ContentfulStatusCode);
 }

@@ -76,7 +76,7 @@ export async function openServer({
       clock,
       log,
       score: (base, path, ids) => hosts.score(base, { path, scale: 1 }, ids),
-      modelFolders: modelsDirs,
+      modelsDirs,
       organization: config.organization,
     });
     const deps = { store, jobs, config, clock, log, sample: hosts.sample.bind(hosts) };

@@ -61,7 +61,7 @@ export const ListCheckpoints = z.object({ after: z.string().optional(), limit: l
 
 /** `metadata[k]=v` pairs; null for `metadata=null`, which asks for jobs without any. */
 export function metadataFilter(query: Readonly<Record<string, unknown>>) {
-  if (query['metadata'] === 'null') return null;
+  if (query['metadata'] === 'null' || query['metadata'] === '') return null;
   const pairs = Object.entries(query).flatMap(([name, value]) => {
     const key = /^metadata\[(.*)\]$/.exec(name)?.[1];
     return key === undefined ? [] : [[key, String(value)] as const];
