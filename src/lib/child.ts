@@ -95,7 +95,10 @@ export class Child<In, Out> {
 
   #watch(): Promise<ChildExit> {
     const child = this.#process;
-    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    // Not the process's own 'close' event: it never comes once we have disconnected ourselves.
+    const closed = [child.stdout, child.stderr].map(
+      (stream) => new Promise<void>((resolve) => stream?.once('close', () => resolve())),
+    );
     const silent = new Promise<void>((resolve) => {
       child.once('disconnect', () => resolve());
     });
@@ -110,7 +113,7 @@ export class Child<In, Out> {
           timer = setTimeout(done, LAST_WORDS_MS);
         });
         await Promise.race([
-          Promise.all([closed, child.connected ? silent : undefined]),
+          Promise.all([...closed, child.connected ? silent : undefined]),
           patience, // a grandchild may hold the pipes open
         ]);
         clearTimeout(timer);

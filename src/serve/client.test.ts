@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -222,4 +222,23 @@ test('a file that is no model is an error with the path, every time it is asked 
     });
   }
   await hosts.close();
+});
+
+test('under a tight memory budget the model that was used longest ago makes room', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tunery-host-'));
+  const [a, b] = [join(folder, 'a.gguf'), join(folder, 'b.gguf')];
+  for (const path of [a, b]) await copyFile('assets/models/stories260K.gguf', path);
+  const hosts = new Hosts({ memoryBytes: 1.5e6, host: { contextLength: 64, parallel: 1 } });
+  const loaded = () => hosts.running().map(({ baseModel }) => baseModel);
+  expect(await hosts.score(a, null, [1, 2, 3])).toHaveLength(2);
+  expect(loaded()).toEqual([a]);
+  expect(await hosts.score(b, null, [1, 2, 3])).toHaveLength(2);
+  expect(loaded()).toEqual([b]);
+  const events = hosts.sample(b, request({ prompt: { kind: 'text', text: 'Once' } }));
+  await events.next();
+  await expect(hosts.score(a, null, [1, 2])).rejects.toMatchObject({ code: 'overloaded' });
+  await events.return(undefined);
+  expect(await hosts.score(a, null, [1, 2])).toHaveLength(1);
+  await hosts.close();
+  expect(loaded()).toEqual([]);
 });
