@@ -28,7 +28,7 @@ describe.skipIf(!existsSync(MODELS))('SmolLM2 (needs TUNERY_SHARED or ../shared)
   const ask = (change: object = {}) => ({
     model,
     messages: [{ role: 'user' as const, content: 'What is the capital of France?' }],
-    max_tokens: 12,
+    max_tokens: 24,
     temperature: 0,
     ...change,
   });

@@ -1,6 +1,6 @@
 // The whole way through the official client on a real port: upload, job, events, model, answers,
 // deletion, restart. The model is the bundled tiny one; jobs take seconds.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI, { toFile } from 'openai';
@@ -110,6 +110,12 @@ test('a job goes from upload to a model that answers', { timeout: 120_000 }, asy
   expect(job.fine_tuned_model).toMatch(new RegExp(`^ft:${MODEL}:[\\w-]+:red-balls:\\w{8}$`));
   expect(job.hyperparameters.learning_rate_multiplier).toEqual(expect.any(Number));
   expect(job.trained_tokens).toBeGreaterThan(0);
+  // Tunery's own part: what was done, and that the served model is the trained one.
+  expect((job as unknown as { tunery: object }).tunery).toMatchObject({
+    rank: 8,
+    plan: { train_rows: 12, valid_rows: 10, total_steps: 3 },
+    parity: { mean_abs_diff: expect.any(Number) },
+  });
   expect(await follow(created.id)).toEqual(live);
 
   const messages = live.slice(0, -1).map((line) => JSON.parse(line).message as string);
@@ -173,6 +179,31 @@ test('the model is listed, answers, and streams the text that it answers at once
   expect(usage).toEqual(whole.usage);
   expect(whole.choices[0]?.finish_reason).toBe('length');
   expect(whole.usage?.completion_tokens).toBe(12);
+});
+
+test('the model is exported as a folder that other tools read', async () => {
+  const output = join(directory, 'exported');
+  const body = JSON.stringify({ model: job.fine_tuned_model, format: 'peft', output });
+  const send = () => fetch(`${server.url}/tunery/v1/export`, { method: 'POST', body });
+  expect(await (await send()).json()).toMatchObject({
+    output,
+    files: ['adapter_config.json', 'adapter_model.safetensors'],
+  });
+  const again = await send();
+  expect(again.status).toBe(400);
+  expect(await again.json()).toMatchObject({ error: { param: 'output' } });
+});
+
+test('a model is imported from a file and then listed under its name', async () => {
+  const source = join(directory, 'Other-F32.gguf');
+  await copyFile('assets/models/stories260K.gguf', source);
+  const send = (body: object) =>
+    fetch(`${server.url}/tunery/v1/models/import`, { method: 'POST', body: JSON.stringify(body) });
+  const { id } = (await (await send({ source })).json()) as { id: string };
+  expect(await client.models.retrieve(id)).toMatchObject({ id });
+  expect((await client.models.delete(id)).deleted).toBe(true);
+  expect((await send({ source: 'relative.gguf' })).status).toBe(400);
+  expect((await send({ source: join(directory, 'none') })).status).toBe(400);
 });
 
 test('a stop string ends the text and is no part of it', async () => {

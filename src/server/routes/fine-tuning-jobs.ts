@@ -1,7 +1,7 @@
 // /v1/fine_tuning/jobs: what a client sees of a job, its events and its checkpoints.
 import { type Context, Hono } from 'hono';
 import type { Job } from '../../jobs/jobs.ts';
-import { TrainingOptions } from '../../jobs/protocol.ts';
+import { type Plan, TrainingOptions } from '../../jobs/protocol.ts';
 import type { CheckpointRow } from '../../store/checkpoints.ts';
 import type { EventRow } from '../../store/events.ts';
 import type { Page } from '../../store/page.ts';
@@ -112,11 +112,20 @@ export function wireJob(job: Job) {
       started_at: job.started_at,
       valid_loss_before: job.valid_loss_before,
       valid_loss_after: job.valid_loss_after,
-      plan: job.plan,
+      plan: job.plan && snakeCase(job.plan),
       parity: job.parity,
     },
   };
 }
+
+/** The plan's names as the API writes names. */
+const snakeCase = (plan: Plan) =>
+  Object.fromEntries(
+    Object.entries(plan).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`),
+      value,
+    ]),
+  );
 
 const wireEvent = (event: EventRow) => ({
   object: 'fine_tuning.job.event',

@@ -13,7 +13,7 @@ import { readBody } from '../read-body.ts';
 
 const ImportModel = z.looseObject({
   /** A GGUF file or a Hugging Face folder. */
-  path: z.string().min(1),
+  source: z.string().min(1),
 });
 
 const ExportModel = z.looseObject({
@@ -34,10 +34,10 @@ export function tunery(deps: Deps): Hono {
       await next();
     })
     .post('/models/import', async (c) => {
-      const { path } = await readBody(c, ImportModel, config);
-      if (!isAbsolute(path))
-        throw invalidValue('path', `expected an absolute path; got '${path}'.`);
-      const id = await jobs.importModel(path, c.req.raw.signal);
+      const { source } = await readBody(c, ImportModel, config);
+      if (!isAbsolute(source))
+        throw invalidValue('source', `expected an absolute path; got '${source}'.`);
+      const id = await jobs.importModel(source, c.req.raw.signal);
       return c.json({ id, object: 'model' });
     })
     .post('/export', async (c) => {
