@@ -69,7 +69,11 @@ function afterAttention(config: ModelConfig, plan: LoraPlan): Piece {
   const normed = rmsNorm(h, input('post_attention_layernorm', [hidden]), rmsNormEps);
   const gate = linears.apply('gate_proj', normed, hidden, inner);
   const up = linears.apply('up_proj', normed, hidden, inner);
-  const y = add(h, linears.apply('down_proj', mul(silu(gate), up), inner, hidden));
+  const open = silu(gate);
+  const product = mul(open, up);
+  const y = add(h, linears.apply('down_proj', product, inner, hidden));
   const { parameters, kept } = linears;
-  return { inputs: { x, o }, outputs: { y }, kept: { ...kept, h, gate, up }, parameters };
+  // Passes over [N, inner] are bound by memory: reading a kept value is quicker than computing it again.
+  const values = { ...kept, h, gate, up, open, product };
+  return { inputs: { x, o }, outputs: { y }, kept: values, parameters };
 }

@@ -20,7 +20,7 @@ export function attentionGradients(o: Node, dO: Node, heads: HeadShape): (Node |
   const alpha = 1 / Math.sqrt(heads.headDim);
   const [Q, K, dOut] = [stack(q, heads), split(k, heads), stack(dO, heads)];
   const p = probabilities(Q, k, mask, heads);
-  const dP = g.matmul(dOut, split(v, heads, true));
+  const dP = g.matmul(dOut, split(v, heads), { transB: true });
   const dS = g.mul(p, g.sub(dP, g.sumLast(g.mul(dOut, stack(o, heads)))));
   const dQ = g.matmul(dS, K, { alpha });
   const dK = g.matmul(dS, Q, { transA: true, alpha });
@@ -29,7 +29,10 @@ export function attentionGradients(o: Node, dO: Node, heads: HeadShape): (Node |
 }
 
 function probabilities(Q: Node, k: Node, mask: Node, heads: HeadShape): Node {
-  const scores = g.matmul(Q, split(k, heads, true), { alpha: 1 / Math.sqrt(heads.headDim) });
+  const scores = g.matmul(Q, split(k, heads), {
+    transB: true,
+    alpha: 1 / Math.sqrt(heads.headDim),
+  });
   return g.softmax(g.add(scores, mask));
 }
 
@@ -46,11 +49,9 @@ function unstack(x: Node, { heads, kvHeads, headDim }: HeadShape, like: Node): N
   return g.reshape(g.transpose(byHead, [0, 3, 1, 2, 4]), like.shape);
 }
 
-/** [B, T, h·D] to [B, h, T, D] or, `turned`, to [B, h, D, T]: the products are quicker than with a flag
- *  to transpose, and this copy is made anyway. */
-function split(x: Node, { kvHeads, headDim }: HeadShape, turned = false): Node {
+/** [B, T, h·D] to [B, h, T, D]. */
+function split(x: Node, { kvHeads, headDim }: HeadShape): Node {
   const [B, T] = [x.shape[0]!, x.shape[1]!];
-  const byToken = g.reshape(x, [B, T, kvHeads, headDim]);
-  return g.transpose(byToken, turned ? [0, 2, 3, 1] : [0, 2, 1, 3]);
+  return g.transpose(g.reshape(x, [B, T, kvHeads, headDim]), [0, 2, 1, 3]);
 }
 const merge = (x: Node, like: Node) => g.reshape(g.transpose(x, [0, 2, 1, 3]), like.shape);

@@ -11,6 +11,7 @@ const column = g.input('column', [3, 1]);
 const row = g.input('row', [4]);
 const tables = [g.input('cos', [8, 1]), g.input('sin', [8, 1])] as const;
 const z = g.input('z', [3, 5]);
+const tall = g.input('tall', [40, 4]);
 const heads = { heads: 4, kvHeads: 2, headDim: 2 };
 const q = g.input('q', [2, 3, 8]);
 const k = g.input('k', [2, 5, 4]);
@@ -21,6 +22,7 @@ const cases: Record<string, [result: Node, ...wanted: Node[]]> = {
   'matmul, left transposed': [g.matmul(x, y, { transA: true }), x, y],
   'matmul, right transposed': [g.matmul(x, y, { transB: true, alpha: 2 }), x, y],
   'matmul, both transposed': [g.matmul(x, g.input('u', [2, 3]), { transA: true, transB: true }), x],
+  'matmul with a tall and narrow factor': [g.matmul(x, tall, { transB: true, alpha: 3 }), x, tall],
   'matmul of a product': [g.matmul(g.matmul(x, y, { transB: true }), y), x, y],
   frozenLinear: [g.frozenLinear(x, { weight: 'frozen', inSize: 4, outSize: 5 }), x],
   'frozenLinear backward': [

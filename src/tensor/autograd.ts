@@ -111,10 +111,15 @@ function matmulRule(
     transA
       ? g.matmul(b, dy, { transA: transB, transB: true, alpha })
       : g.matmul(dy, b, { transB: !transB, alpha });
-  const right = () =>
-    transB
-      ? g.matmul(dy, a, { transA: true, transB: transA, alpha })
-      : g.matmul(a, dy, { transA: !transA, alpha });
+  const right = () => {
+    if (!transB) return g.matmul(a, dy, { transA: !transA, alpha });
+    // Of a tall and narrow result the transpose is quicker to get: its reader of dy goes along rows.
+    const [tall, narrow] = [dy.shape.at(-1), b.shape.at(-1)];
+    const slim = typeof tall === 'number' && typeof narrow === 'number' && tall > 4 * narrow;
+    if (slim && dy.shape.length === 2)
+      return g.transpose(g.matmul(a, dy, { transA: !transA, alpha }), [1, 0]);
+    return g.matmul(dy, a, { transA: true, transB: transA, alpha });
+  };
   return [wants(0) ? left() : null, wants(1) ? right() : null];
 }
 
