@@ -67,7 +67,7 @@ export type JobsOptions = {
   /** Asks a model host; the parity check compares its answer with the trainer's. */
   readonly score: Score;
   /** Folders of base models besides the data directory's own, the most wanted first. */
-  readonly modelFolders: readonly string[];
+  readonly modelsDirs: readonly string[];
   /** `organization_id` of jobs; its name is part of model names. */
   readonly organization: string;
   /** Jobs that train at the same time. */
@@ -125,7 +125,7 @@ export function createJobs({
   clock,
   log,
   score,
-  modelFolders,
+  modelsDirs,
   organization,
   trainers = 1,
   parityThreshold = PARITY_THRESHOLD,
@@ -136,7 +136,7 @@ export function createJobs({
   const seconds = () => unixSeconds(clock.now());
   const bell = createBell();
   const convert = convertWith(launch, store.directory);
-  const bases = baseModels(join(store.directory, 'models'), modelFolders, convert, clock.now);
+  const bases = baseModels(join(store.directory, 'models'), modelsDirs, convert, clock.now);
   const parts: Parts = {
     store,
     bases,

@@ -1,7 +1,9 @@
 // Entry of a job's child: `worker.ts KIND REQUEST.json`. Runs one piece of work and passes its
 // messages to the parent. Knows the IPC channel and nothing about the work.
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { connectParent } from '../lib/child.ts';
+import { lockDirectory } from '../lib/directory-lock.ts';
 import {
   ExportRequest,
   ImportRequest,
@@ -17,6 +19,12 @@ const parent = connectParent<never, WorkerMessage>((raw) => {
 });
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+// Ctrl-C in a terminal reaches the whole group; the server decides how its children end.
+process.on('SIGINT', () => {});
+
+// Held until this process ends: says to a later server that this one may still write here.
+const lock = lockDirectory(dirname(String(process.argv[3])));
+if (lock.heldBy !== null) process.exit(1); // another child has just come; the parent will ask again
 
 process.exit(await run(process.argv[2], process.argv[3], stop.signal));
 
