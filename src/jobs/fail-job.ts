@@ -21,9 +21,19 @@ export async function failJob(
   await tidy(store, jobId);
 }
 
+// The work's own names, which this side may not import: see jobs/work/prepare.ts and training-run.ts.
+const ONLY_TO_GO_ON = [
+  TRAINING_COPY,
+  VALIDATION_COPY,
+  'rows-train.bin',
+  'rows-valid.bin',
+  'checkpoints',
+  'steps.jsonl',
+];
+
 /** Removes what only a job that goes on needs; adapters stay. */
 export async function tidy(store: Parts['store'], jobId: string): Promise<void> {
-  for (const name of [TRAINING_COPY, VALIDATION_COPY, 'checkpoints', 'rows']) {
+  for (const name of ONLY_TO_GO_ON) {
     await rm(join(jobDirectory(store, jobId), name), { recursive: true, force: true });
   }
 }

@@ -28,9 +28,10 @@ export async function openStore(path: string): Promise<Store> {
       openBlobs(join(directory, 'files')),
     ]);
     await migrate(database);
-    const close = async () => {
-      await database.close();
-      unlock();
+    let closed: Promise<void> | null = null;
+    const close = () => {
+      closed ??= database.close().finally(unlock);
+      return closed;
     };
     return { directory, database, blobs, close };
   } catch (error) {
