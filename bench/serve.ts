@@ -6,7 +6,7 @@ import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
 import { Hosts } from '../src/serve/client.ts';
 import { encodeChat } from '../src/tokenizer/chat.ts';
 import { openModel } from '../src/weights/model-file.ts';
-import { type Args, count, cpu, findModel, median } from './measure.ts';
+import { type Args, count, cpu, findModel, median } from './parts/measure.ts';
 
 const QUESTIONS = [
   'Tell me a long story about a fisherman and the sea.',

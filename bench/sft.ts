@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Args, count, cpu, findModel, median, runJson, text } from './measure.ts';
-import { type ChatRow, renderRows } from './rows.ts';
+import { type Args, count, cpu, findModel, median, runJson, text } from './parts/measure.ts';
+import { type ChatRow, renderRows } from './parts/rows.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const ALL = 'q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj';
@@ -44,10 +44,10 @@ export async function run(args: Args): Promise<Record<string, unknown>> {
     if (steps > 0) shared.push('--steps', String(steps));
     const python = text(args, 'python', 'python3');
     const peer = () =>
-      runJson(python, [here('./peft_sft.py'), '--gguf', model, ...shared, '--init', init]);
+      runJson(python, [here('./parts/peft_sft.py'), '--gguf', model, ...shared, '--init', init]);
     const ours = (precision: string) =>
       runJson(process.execPath, [
-        here('./sft-ours.ts'),
+        here('./parts/sft-ours.ts'),
         '--model',
         model,
         ...shared,

@@ -24,7 +24,22 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   process.exitCode = await runChild(node, process.argv.slice(1));
 } else {
   const { run } = await import(pathToFileURL(join(FOLDER, `${name}.ts`)).href);
-  const result = await run(rest.filter((arg) => arg !== '--json'));
+  const result = await run(flags(rest));
   const json = rest.includes('--json') ? JSON.stringify(result) : JSON.stringify(result, null, 2);
   process.stdout.write(`${json}\n`);
+}
+
+/** `--rank 8 --json` → { rank: '8', json: true }. */
+function flags(words) {
+  const found = {};
+  for (let i = 0; i < words.length; i++) {
+    const name = /^--([a-z0-9-]+)$/.exec(words[i])?.[1];
+    if (name === undefined) {
+      process.stderr.write(`What is "${words[i]}"? Flags look like --name VALUE.\n`);
+      process.exit(2);
+    }
+    const value = words[i + 1];
+    found[name] = value === undefined || value.startsWith('--') ? true : words[++i];
+  }
+  return found;
 }

@@ -1,12 +1,12 @@
 // Tunery's side of the `sft` benchmark: takes the arguments of peft_sft.py and prints the same fields.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Row } from '../src/data/row.ts';
-import { systemClock } from '../src/lib/clock.ts';
-import { adamWState } from '../src/optim/adamw.ts';
-import { loadTrainableModel } from '../src/train/model.ts';
-import { train } from '../src/train/trainer.ts';
-import { openModel } from '../src/weights/model-file.ts';
+import type { Row } from '../../src/data/row.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { adamWState } from '../../src/optim/adamw.ts';
+import { loadTrainableModel } from '../../src/train/model.ts';
+import { train } from '../../src/train/trainer.ts';
+import { openModel } from '../../src/weights/model-file.ts';
 import { readNpz } from './npz.ts';
 import type { MaskedRow } from './rows.ts';
 

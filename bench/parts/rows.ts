@@ -1,6 +1,6 @@
 // Conversations → the rows.json that both engines of the `sft` benchmark read.
-import { renderRow } from '../src/data/render.ts';
-import { openModel } from '../src/weights/model-file.ts';
+import { renderRow } from '../../src/data/render.ts';
+import { openModel } from '../../src/weights/model-file.ts';
 
 export type ChatRow = {
   readonly messages: readonly { readonly role: string; readonly content: string }[];
