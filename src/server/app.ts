@@ -49,7 +49,8 @@ function answerError(c: Context<Env>, error: unknown, { log }: Deps): Response {
   if (retryAfter !== undefined) c.header('retry-after', String(retryAfter));
   // Clients try again on any 5xx; only an overload passes by itself.
   if (status >= 500 && retryAfter === undefined) c.header('x-should-retry', 'false');
-  if (status >= 500) {
+  // A client that has gone is no failure: its work was cut off because of that.
+  if (status >= 500 && !c.req.raw.signal.aborted) {
     const fields = { requestId: c.get('requestId'), code: body.error.code };
     // A refusal with a code explains itself; of the rest, the log is the only witness.
     if (body.error.code === null) log.error({ ...fields, err: error }, 'request.fail');
