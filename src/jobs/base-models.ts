@@ -1,7 +1,7 @@
 // Base models are the files that lie in the model folders: GGUF files, and Hugging Face folders, which
 // become a GGUF file under the data directory when they are first used. Folders may be read-only.
-import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 
@@ -88,6 +88,7 @@ export async function writeOrigin(gguf: string, id: string, source: string): Pro
 }
 
 async function convertInto(model: BaseModel, output: string, convert: Convert): Promise<string> {
+  await mkdir(dirname(output), { recursive: true });
   await writeOrigin(output, model.id, model.path);
   await convert(model.path, output);
   return output;
