@@ -8,7 +8,7 @@ tunery() { node scripts/tunery.mjs "$@"; }
 
 # A server of its own, on a free port; the first line of its output is its address.
 mkfifo "$data/address"
-tunery serve --port 0 --data-dir "$data/store" --models-dir assets/models --json >"$data/address" &
+node scripts/tunery.mjs serve --port 0 --data-dir "$data/store" --models-dir assets/models --json >"$data/address" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server || true; rm -rf "$data"' EXIT
 TUNERY_BASE_URL=$(head -n 1 "$data/address" | sed 's/.*"url":"\([^"]*\)".*/\1/')

@@ -35,7 +35,7 @@ const Figures = z.looseObject({
   valid_loss_after: z.number().nullish(),
   plan: z
     .looseObject({
-      targetTokensPerEpoch: z.number(),
+      target_tokens_per_epoch: z.number(),
       hyperparameters: z.looseObject({ n_epochs: z.number() }),
     })
     .nullish(),
@@ -69,7 +69,7 @@ export async function train(
   const name = requireSuccess(cli, ended);
   const figures = Figures.parse(ended['tunery'] ?? {});
   const { plan } = figures;
-  const targetTokens = plan ? plan.targetTokensPerEpoch * plan.hyperparameters.n_epochs : 0;
+  const targetTokens = plan ? plan.target_tokens_per_epoch * plan.hyperparameters.n_epochs : 0;
   return {
     model: name,
     seconds,
