@@ -55,6 +55,7 @@ async function* trainOn(
   const validRows = request.validationFile === null ? [] : await rowsAt(VALID_ROWS_FILE);
   const { shape, start, changed } = await adapterShape(file, request);
   if (changed) yield { type: 'note', level: 'warn', message: changed };
+  const opened = clock.now();
   const model = await loadTrainableModel(file, {
     ...shape,
     precision: plan.precision,
@@ -62,6 +63,11 @@ async function* trainOn(
     seed: request.seed,
     ...(start && { start }),
   });
+  yield {
+    type: 'note',
+    level: 'info',
+    message: `Engine ready in ${((clock.now() - opened) / 1000).toFixed(1)} s: ${plan.precision}, ${plan.threads} threads.`,
+  };
   try {
     const writeAdapter = (folder: string) => write(folder, file, adapterOf(model, shape));
     const order = (epoch: number) => epochOrder(trainRows.length, request.seed, epoch);
