@@ -181,14 +181,15 @@ test('the model is listed, answers, and streams the text that it answers at once
   expect(whole.usage?.completion_tokens).toBe(12);
 });
 
-test('the model is exported as a folder that other tools read', async () => {
-  const output = join(directory, 'exported');
-  const body = JSON.stringify({ model: job.fine_tuned_model, format: 'peft', output });
+test.each([
+  ['peft', ['adapter_config.json', 'adapter_model.safetensors']],
+  ['merged', expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json'])],
+  ['gguf-adapter', ['adapter.gguf']],
+])('the model is exported as %s, a folder that other tools read', async (format, files) => {
+  const output = join(directory, `exported-${format}`);
+  const body = JSON.stringify({ model: job.fine_tuned_model, format, output });
   const send = () => fetch(`${server.url}/tunery/v1/export`, { method: 'POST', body });
-  expect(await (await send()).json()).toMatchObject({
-    output,
-    files: ['adapter_config.json', 'adapter_model.safetensors'],
-  });
+  expect(await (await send()).json()).toMatchObject({ format, output, files });
   const again = await send();
   expect(again.status).toBe(400);
   expect(await again.json()).toMatchObject({ error: { param: 'output' } });

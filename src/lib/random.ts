@@ -24,11 +24,6 @@ export function shuffled<T>(items: readonly T[], random: () => number): T[] {
   return out;
 }
 
-/** Standard normal numbers by Box–Muller. */
-export function normalStream(random: () => number): () => number {
-  return () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-}
-
 // MurmurHash3's 32-bit finalizer over a mixed pair.
 function hash(a: number, b: number): number {
   let h = Math.imul(a ^ Math.imul(b + 0x7f4a7c15, 0x85ebca6b), 0xc2b2ae35);

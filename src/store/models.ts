@@ -45,10 +45,6 @@ export function listModels(query: Query): Promise<ModelRow[]> {
   return query(`select ${COLUMNS} from models order by seq desc`);
 }
 
-export function modelsOfJob(query: Query, jobId: string): Promise<ModelRow[]> {
-  return query(`select ${COLUMNS} from models where job_id = $1 order by seq`, [jobId]);
-}
-
 export async function deleteModel(query: Query, id: string): Promise<ModelRow | null> {
   const [row] = await query<ModelRow>(`delete from models where id = $1 returning ${COLUMNS}`, [
     id,

@@ -66,13 +66,13 @@ test('a PEFT export holds the adapter unchanged', async () => {
 test.each(['lora', 'rslora'])(
   "llama.cpp with the GGUF export of %s has the loss of PEFT's model",
   async (name) => {
-    const output = join(folder, 'adapter.gguf');
+    const output = join(folder, 'out');
     expect(await run({ format: 'gguf-adapter', adapter: fixture(name), output })).toEqual({
       type: 'result',
       value: { path: output, files: ['adapter.gguf'] },
     });
     for (const scale of [1, 0.5] as const) {
-      const loss = await llamaLoss(output, scale);
+      const loss = await llamaLoss(join(output, 'adapter.gguf'), scale);
       const want = expected.adapters[name]!.loss[scale.toFixed(1)]!;
       expect(Math.abs(loss - want), `scale ${scale}`).toBeLessThan(5e-5);
     }

@@ -1,8 +1,8 @@
 // Exports an adapter: as PEFT folder, merged into its base model, or as GGUF adapter.
-// The output is whole or absent, and never replaces what somebody keeps in that place.
+// The output is a folder, whole or absent, and never replaces what somebody keeps in that place.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
 import { mergedWeights } from '../../merge/adapter.ts';
 import {
@@ -45,15 +45,13 @@ async function write(
   adapter: Adapter,
   baseName: string | null,
 ): Promise<string[]> {
-  if (request.format === 'gguf-adapter') {
-    await writeGgufAdapter(output, adapter, model.config);
-    return [basename(output)];
-  }
-  await fillFolder(output, (folder) =>
-    request.format === 'peft'
+  await fillFolder(output, (folder) => {
+    if (request.format === 'gguf-adapter')
+      return writeGgufAdapter(join(folder, 'adapter.gguf'), adapter, model.config);
+    return request.format === 'peft'
       ? writePeftAdapter(folder, adapter, baseName ?? basename(request.baseModel))
-      : exportFolder(folder, model, mergedWeights(model, adapter)),
-  );
+      : exportFolder(folder, model, mergedWeights(model, adapter));
+  });
   return readdirSync(output).sort();
 }
 
