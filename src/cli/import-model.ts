@@ -1,4 +1,4 @@
-// Imports a Hugging Face folder as a base model: by the server that runs, or without one by the same
+// Imports a Hugging Face folder or GGUF file as a base model: by the server that runs, or without one by the same
 // child process, straight into the data directory.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { isFile } from './pull.ts';
 /** Returns the model's name. Where nobody answers it goes into the default data directory. */
 export async function importThroughServer(cli: Cli, client: Client, folder: string) {
   try {
-    const body = { path: resolve(folder) };
+    const body = { source: resolve(folder) };
     return (await client.own('/models/import', body, z.looseObject({ id: z.string() }))).id;
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'unreachable') throw error;
@@ -27,7 +27,7 @@ export async function importThroughServer(cli: Cli, client: Client, folder: stri
 }
 
 export async function importHere(cli: Cli, folder: string, dataDir: string): Promise<string> {
-  const name = basename(resolve(folder)).toLowerCase();
+  const name = basename(resolve(folder), '.gguf').toLowerCase();
   const output = join(modelsIn(dataDir), `${name}.gguf`);
   if (await isFile(output)) throw new Failure(cli.say('import.exists', { path: output }));
   await mkdir(modelsIn(dataDir), { recursive: true });
