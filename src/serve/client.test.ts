@@ -134,6 +134,19 @@ describe.skipIf(missing)('a host with SmolLM2 (needs TUNERY_SHARED or ../shared)
     expect(await hosts.score(MODEL, null, [1])).toEqual([]);
   });
 
+  test('a row that fills the context can be scored, a longer one not', async () => {
+    const full = Array.from({ length: 512 }, (_, i) => 300 + (i % 60));
+    const scores = await hosts.score(MODEL, null, full);
+    expect(scores).toHaveLength(511);
+    expect(scores.every(Number.isFinite)).toBe(true);
+    // Nothing was shifted out to make room: the beginning scores as it does alone.
+    const head = await hosts.score(MODEL, null, full.slice(0, 40));
+    for (const [i, score] of head.entries()) expect(scores[i]).toBeCloseTo(score, 1);
+    await expect(hosts.score(MODEL, null, [...full, 300])).rejects.toMatchObject({
+      code: 'context_length_exceeded',
+    });
+  });
+
   test('a prompt longer than the context names the field and the numbers', async () => {
     const long = 'word '.repeat(600);
     await expect(ask({ prompt: chat(long) })).rejects.toMatchObject({

@@ -48,7 +48,8 @@ export class Prompts {
       const message = `Token id ${wrong} is not in the model's vocabulary of ${vocabSize}.`;
       throw new CodedError('invalid_value', message, { param });
     }
-    if (tokens.length >= contextLength) {
+    // The last token is only looked for in the output: a row as long as the context fits.
+    if (tokens.length > contextLength) {
       const message = `This model's maximum context length is ${contextLength} tokens, got ${tokens.length}.`;
       throw new CodedError('context_length_exceeded', message, { param });
     }

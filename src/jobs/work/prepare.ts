@@ -50,7 +50,7 @@ async function* preparation(
       join(request.directory, TRAIN_ROWS_FILE),
       contextLength,
     );
-    yield* notesOn('training', train, contextLength, request);
+    yield* notesOn('training', train);
     checkRows('training', train, request);
     const valid =
       request.validationFile === null
@@ -62,7 +62,7 @@ async function* preparation(
             contextLength,
           );
     if (valid !== null) {
-      yield* notesOn('validation', valid, contextLength, request);
+      yield* notesOn('validation', valid);
       checkRows('validation', valid, request);
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
@@ -124,12 +124,8 @@ function checkRows(which: Which, file: RenderedFile, { options }: TrainRequest) 
     );
 }
 
-function* notesOn(
-  which: Which,
-  file: RenderedFile,
-  contextLength: number,
-  { options }: TrainRequest,
-): Generator<WorkerMessage> {
+// Cut rows are told from the plan, where they are listed.
+function* notesOn(which: Which, file: RenderedFile): Generator<WorkerMessage> {
   for (const problem of file.notes) yield note('info', `The ${which} file: ${describe(problem)}`);
   if (file.unused.length > 0)
     yield note(
@@ -137,19 +133,6 @@ function* notesOn(
       `In the ${which} file ${file.unused.map((key) => `'${key}'`).join(' and ')} have no effect: the ` +
         "model's chat template does not print them.",
     );
-  // Every cut row is named; in pieces, so that no message grows without bound.
-  const cut = options.long_rows === 'cut' ? file.cut : [];
-  for (let from = 0; from < cut.length; from += ROWS_PER_NOTE) {
-    const part = cut.slice(from, from + ROWS_PER_NOTE);
-    const rows = part.map(
-      ({ line, tokens, lost }) => `line ${line} (${tokens} tokens, ${lost} lost)`,
-    );
-    yield note(
-      'warn',
-      `Rows of the ${which} file longer than the training context of ${contextLength} tokens were ` +
-        `cut at the end: ${rows.join(', ')}.`,
-    );
-  }
   if (file.withoutTargets.length > 0)
     yield note(
       'warn',
@@ -158,7 +141,6 @@ function* notesOn(
     );
 }
 
-const ROWS_PER_NOTE = 100;
 const MOST_LISTED = 20;
 const listOf = (items: readonly string[]) =>
   items.length <= MOST_LISTED

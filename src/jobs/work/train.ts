@@ -139,11 +139,17 @@ async function write(folder: string, file: ModelFile, adapter: Adapter): Promise
 }
 
 const MOST_PARITY_ROWS = 20;
+/** Their beginnings suffice, and fit where the model is served with a shorter context than it trained
+ *  with. */
+const MOST_PARITY_TOKENS = 1024;
 
 /** What the served model will be compared with. */
 async function parityRows(model: TrainableModel, rows: readonly Row[]) {
   const parity: { ids: number[]; logProbs: number[] }[] = [];
-  for (const row of rows.slice(0, MOST_PARITY_ROWS))
-    parity.push({ ids: [...row.ids], logProbs: [...(await model.logProbs(row))] });
+  for (const row of rows.slice(0, MOST_PARITY_ROWS)) {
+    const ids = row.ids.slice(0, MOST_PARITY_TOKENS);
+    const weights = row.weights.slice(0, MOST_PARITY_TOKENS);
+    parity.push({ ids: [...ids], logProbs: [...(await model.logProbs({ ids, weights }))] });
+  }
   return parity;
 }
