@@ -12,6 +12,7 @@ import { files } from './routes/files.ts';
 import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
 import { models } from './routes/models.ts';
 import { tunery } from './routes/tunery.ts';
+import { uploads } from './routes/uploads.ts';
 
 type Env = { Variables: { requestId: string } };
 
@@ -34,6 +35,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.use(guard(config));
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.route('/v1/files', files(deps));
+  app.route('/v1/uploads', uploads(deps));
   app.route('/v1/fine_tuning/jobs', fineTuningJobs(deps));
   app.route('/v1/models', models(deps));
   app.route('/v1/chat/completions', chatCompletions(deps));

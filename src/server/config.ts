@@ -10,6 +10,9 @@ export type Config = {
   readonly organization: string;
   readonly jsonLimit: number;
   readonly fileLimit: number;
+  /** Bytes of one part, and of all parts of one upload. */
+  readonly partLimit: number;
+  readonly uploadLimit: number;
   readonly logLevel: LogLevel;
 };
 
@@ -23,6 +26,8 @@ export const defaultConfig: Config = {
   organization: 'org-tunery',
   jsonLimit: 26_214_400, // the original's limit, and its error message names it
   fileLimit: 512 * 1024 * 1024,
+  partLimit: 64 * 1024 * 1024,
+  uploadLimit: 8 * 1024 ** 3,
   logLevel: 'warn', // 'info' has a line per request
 };
 

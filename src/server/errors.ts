@@ -83,6 +83,13 @@ export const bodyTooLarge = (limit: number, read: number) =>
 
 export const fileNotFound = (id: string) => refuse(404, `No such File object: ${id}`, null, 'id');
 
+export const uploadNotFound = (id: string) =>
+  refuse(404, `No such Upload object: ${id}`, null, 'id');
+
+/** Never a 409: clients try that again. */
+export const uploadEnded = (id: string, status: string) =>
+  refuse(400, `Upload ${id} is ${status}; it takes no more parts and cannot change.`, null, null);
+
 export const jobNotFound = (id: string) =>
   refuse(404, `Could not find fine tune: ${id}`, 'fine_tune_not_found', 'fine_tune_id');
 

@@ -8,7 +8,7 @@ import { Hosts } from '../serve/client.ts';
 import { openStore } from '../store/store.ts';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
-import { removeExpired } from './expiry.ts';
+import { sweep } from './expiry.ts';
 import { listen } from './listen.ts';
 
 export type StartOptions = {
@@ -56,8 +56,6 @@ export type Opened = {
   readonly close: () => Promise<void>;
 };
 
-const SWEEP_MS = 60_000;
-
 /** All of the server but the port. */
 export async function openServer({
   host = '127.0.0.1',
@@ -80,15 +78,13 @@ export async function openServer({
       organization: config.organization,
     });
     const deps = { store, jobs, config, clock, log, sample: hosts.sample.bind(hosts) };
-    const sweep = setInterval(() => {
-      removeExpired(deps).catch((error: unknown) => log.error({ err: error }, 'expiry.fail'));
-    }, SWEEP_MS);
     await jobs.start();
+    const stopSweep = sweep(deps);
     log.info({ directory: store.directory }, 'server.start');
     return {
       fetch: createApp(deps).fetch,
       stop: async () => {
-        clearInterval(sweep);
+        stopSweep();
         await Promise.all([jobs.close(), hosts.close()]);
       },
       close: () => store.close(),

@@ -14,15 +14,17 @@ import { ApiError, bodyTooLarge, invalidValue } from './errors.ts';
 
 export type Upload = {
   readonly fields: ReadonlyMap<string, string>;
-  /** Null: no part named `file` came. */
+  /** Null: no part with the wanted name came. */
   readonly file: { readonly filename: string; readonly blob: ReceivedBlob } | null;
 };
 
-/** The caller ends `file.blob` by `keep` or `discard`; on an error nothing is left on disk. */
+/** Receives the part called `part` as a file. The caller ends `file.blob` by `keep`, `moveTo` or
+ *  `discard`; on an error nothing is left on disk. */
 export async function receiveUpload(
   request: Request,
   blobs: Blobs,
   limit: number,
+  part: 'file' | 'data' = 'file',
 ): Promise<Upload> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^multipart\/form-data\b/i.test(type) || request.body === null)
@@ -30,7 +32,7 @@ export async function receiveUpload(
   // 64 KB on top for the other parts: a body that must be too large is refused before it is read.
   const declared = Number(request.headers.get('content-length') ?? 0);
   if (declared > limit + 65_536) throw bodyTooLarge(limit, declared);
-  const form = new Form(type, blobs, limit);
+  const form = new Form(type, blobs, limit, part);
   let failure: unknown;
   try {
     await pipeline(Readable.fromWeb(request.body as ReadableStream), form.parser);
@@ -59,16 +61,16 @@ class Form {
   #blob: Promise<ReceivedBlob | null> = Promise.resolve(null);
   #diskFailure: unknown;
 
-  constructor(type: string, blobs: Blobs, limit: number) {
-    this.parser = createParser(type, limit);
+  constructor(type: string, blobs: Blobs, limit: number, part: string) {
+    this.parser = createParser(type, limit, part);
     this.parser.on('field', (name, value, nameCut, valueCut) => {
       if (nameCut || valueCut) this.#refusal ??= malformed(`the field '${name}' is too long`);
       this.fields.set(name, value);
     });
     this.parser.on('file', (name, stream, filename: string | undefined) => {
       stream.on('error', () => {}); // a part that breaks off says so again when nobody reads any more
-      if (name === 'file' && this.#file === null) return this.#receive(stream, filename, blobs);
-      this.#refusal ??= malformed(`expected one file part, named 'file', got '${name}'`);
+      if (name === part && this.#file === null) return this.#receive(stream, filename, blobs);
+      this.#refusal ??= malformed(`expected one file part, named '${part}', got '${name}'`);
       stream.resume();
     });
     this.parser.on('partsLimit', () => {
@@ -103,13 +105,13 @@ class Form {
   }
 }
 
-function createParser(type: string, limit: number): BusboyInstance {
+function createParser(type: string, limit: number, part: string): BusboyInstance {
   try {
     return new Busboy({
       headers: { 'content-type': type } as BusboyHeaders,
       // A file of exactly the limit counts as whole.
       limits: { fileSize: limit, fieldSize: FIELD_BYTES, parts: PARTS, headerPairs: 50 },
-      isPartAFile: (name, _type, filename) => name === 'file' || filename !== undefined,
+      isPartAFile: (name, _type, filename) => name === part || filename !== undefined,
     });
   } catch (error) {
     throw malformed((error as Error).message);
@@ -130,12 +132,12 @@ const malformed = (reason: string) =>
 const LONGEST_NAME = 255;
 
 /** The last part of a path of any system. */
-function safeName(filename: string): string {
+export function safeName(filename: string, param = 'file'): string {
   const name = filename.split(/[/\\]/).at(-1)!;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed())
-    throw invalidValue('file', 'the file name must not contain control characters.');
+    throw invalidValue(param, 'the file name must not contain control characters.');
   if (name.length > LONGEST_NAME)
-    throw invalidValue('file', `the file name must have at most ${LONGEST_NAME} characters.`);
+    throw invalidValue(param, `the file name must have at most ${LONGEST_NAME} characters.`);
   return name === '' || name === '.' || name === '..' ? 'file' : name;
 }

@@ -6,7 +6,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { newId } from '../lib/id.ts';
 
-/** Bytes on disk that no file row names yet. Ends by `keep` or `discard`. */
+/** Bytes on disk that no file row names yet. Ends by `keep`, `moveTo` or `discard`. */
 export type ReceivedBlob = {
   readonly sha256: string;
   readonly bytes: number;
@@ -14,6 +14,8 @@ export type ReceivedBlob = {
   readonly path: string;
   /** Moves them to their place; call inside `exclusive`, together with the row that names them. */
   readonly keep: () => Promise<void>;
+  /** Moves them to a path of the caller's instead, in the same file system; its folder is made. */
+  readonly moveTo: (path: string) => Promise<void>;
   readonly discard: () => Promise<void>;
 };
 
@@ -68,13 +70,14 @@ async function receive(
     await file.close();
   }
   const sha256 = hash.digest('hex');
-  const keep = async () => {
-    await mkdir(dirname(pathOf(sha256)), { recursive: true });
-    await rename(temporary, pathOf(sha256));
-    await syncDirectory(dirname(pathOf(sha256)));
+  const moveTo = async (path: string) => {
+    await mkdir(dirname(path), { recursive: true });
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
   };
+  const keep = () => moveTo(pathOf(sha256));
   const discard = () => rm(temporary, { force: true });
-  return { sha256, bytes, path: temporary, keep, discard };
+  return { sha256, bytes, path: temporary, keep, moveTo, discard };
 }
 
 /** A rename is durable only when its directory is. Windows cannot open directories and needs not. */

@@ -2,13 +2,12 @@
 // accepted, so that a mistake costs seconds and not a job.
 import { Readable } from 'node:stream';
 import { type Context, Hono } from 'hono';
-import { checkFile } from '../../data/check.ts';
-import { describe, type Problem } from '../../data/problems.ts';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
 import { type FileRow, getFile, listFiles, saveFile } from '../../store/files.ts';
+import { checkRows } from '../check-rows.ts';
 import { type Deps, idOf } from '../deps.ts';
-import { fileNotFound, invalidRows, missingParameter } from '../errors.ts';
+import { fileNotFound, missingParameter } from '../errors.ts';
 import { removeExpired } from '../expiry.ts';
 import { pageOf, readQuery } from '../schemas/common.ts';
 import { ListFiles, readUploadFields } from '../schemas/files.ts';
@@ -64,7 +63,7 @@ async function upload(request: Request, deps: Deps): Promise<FileRow> {
   try {
     const { purpose, expires_after } = readUploadFields(fields);
     if (file === null) throw missingParameter('file');
-    if (purpose === 'fine-tune') await checkRows(file.blob.path);
+    await checkRows(purpose, file.blob.path);
     const created_at = unixSeconds(clock.now());
     const row = {
       id: newId('file-'),
@@ -78,19 +77,6 @@ async function upload(request: Request, deps: Deps): Promise<FileRow> {
     await file?.blob.discard();
     throw error;
   }
-}
-
-const TOLD = 5; // problems that the answer names; the count tells of the others
-
-async function checkRows(path: string): Promise<void> {
-  const first: Problem[] = [];
-  let total = 0;
-  for await (const problem of checkFile(path)) {
-    if (problem.level !== 'error') continue;
-    total += 1;
-    if (first.length < TOLD) first.push(problem);
-  }
-  if (total > 0) throw invalidRows(first.map(describe), total);
 }
 
 export const wireFile = (file: FileRow) => ({

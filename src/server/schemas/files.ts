@@ -3,17 +3,21 @@ import { z } from 'zod';
 import { fromIssues, missingParameter } from '../errors.ts';
 import { limitOf } from './common.ts';
 
-const PURPOSES = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals'] as const;
+export const PURPOSES = [
+  'assistants',
+  'batch',
+  'fine-tune',
+  'vision',
+  'user_data',
+  'evals',
+] as const;
 
-const Fields = z.object({
-  purpose: z.enum(PURPOSES),
-  expires_after: z
-    .object({
-      anchor: z.literal('created_at'),
-      seconds: z.int().min(3600).max(2_592_000),
-    })
-    .optional(),
+export const ExpiresAfter = z.object({
+  anchor: z.literal('created_at'),
+  seconds: z.int().min(3600).max(2_592_000),
 });
+
+const Fields = z.object({ purpose: z.enum(PURPOSES), expires_after: ExpiresAfter.optional() });
 
 export function readUploadFields(fields: ReadonlyMap<string, string>): z.infer<typeof Fields> {
   const anchor = fields.get('expires_after[anchor]');
