@@ -12,6 +12,8 @@ export type BaseModel = {
   readonly kind: 'gguf' | 'folder';
   readonly path: string;
   readonly created_at: number;
+  /** Of the weights. */
+  readonly bytes: number;
   /** Lies in the data directory and may be deleted. */
   readonly own: boolean;
 };
@@ -119,7 +121,11 @@ async function* candidates(folder: string, own: boolean, depth: number): AsyncGe
     const name = basename(folder);
     const { mtimeMs } = await stat(join(folder, 'config.json'));
     const created_at = Math.floor(mtimeMs / 1000);
-    yield { file: name, stem: name, short: name, kind: 'folder', path: folder, created_at, own };
+    let bytes = 0;
+    for (const part of names.filter((entry) => entry.endsWith('.safetensors')))
+      bytes += (await stat(join(folder, part))).size;
+    const named = { file: name, stem: name, short: name };
+    yield { ...named, kind: 'folder', path: folder, created_at, bytes, own };
     return;
   }
   for (const name of names.sort()) {
@@ -130,7 +136,7 @@ async function* candidates(folder: string, own: boolean, depth: number): AsyncGe
       if (depth > 0) yield* candidates(path, own, depth - 1);
     } else if (name.toLowerCase().endsWith('.gguf') && (await isGguf(path))) {
       const created_at = Math.floor(entry.mtimeMs / 1000);
-      yield { ...(await naming(path)), kind: 'gguf', path, created_at, own };
+      yield { ...(await naming(path)), kind: 'gguf', path, created_at, bytes: entry.size, own };
     }
   }
 }

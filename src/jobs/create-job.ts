@@ -5,36 +5,46 @@ import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { newId, newSeed } from '../lib/id.ts';
 import { type FileRow, getFile } from '../store/files.ts';
+import { insertFineTuneFile } from '../store/fine-tune-files.ts';
 import { insertJob, type NewJob } from '../store/jobs.ts';
 import { getModel } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
+import type { Aliases } from './aliases.ts';
 import type { BaseModels } from './base-models.ts';
-import { created } from './events.ts';
 import { type Job, parseJob, tell } from './job.ts';
 import type { CreateJob } from './jobs.ts';
+import { FINE_TUNE_PREFIX, legacyModelName } from './legacy.ts';
+import { eventsOf } from './legacy-events.ts';
+import { baseInName, modelName } from './model-name.ts';
 import { jobDirectory, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
 
 type Surroundings = {
   readonly store: Store;
   readonly bases: BaseModels;
+  readonly aliases: Aliases;
   readonly organization: string;
   /** Unix seconds. */
   readonly now: number;
 };
 
 export async function createJob(
-  { store, bases, organization, now }: Surroundings,
+  { store, bases, aliases, organization, now }: Surroundings,
   request: CreateJob,
 ): Promise<Job> {
-  const base = await baseOf(store, bases, request.model);
+  const { legacy = null, suffix } = request;
+  const base = await baseOf(store, bases, aliases, request.model);
   const job: NewJob = {
-    id: newId('ftjob-'),
+    id: newId(legacy === null ? 'ftjob-' : FINE_TUNE_PREFIX),
     created_at: now,
     status: 'validating_files',
     model: base.model,
+    start_model: base.start,
     base_model: base.id,
     base_file: base.file,
-    output_model: modelName(base.id, organization, request.suffix),
+    output_model:
+      legacy === null
+        ? modelName(base.name, organization, suffix)
+        : await legacyModelName(store.database.query, base.name, organization, suffix, now),
     organization_id: organization,
     training_file: request.training_file,
     validation_file: request.validation_file,
@@ -43,6 +53,7 @@ export async function createJob(
     metadata: request.metadata,
     hyperparameters: request.hyperparameters,
     options: request.options,
+    legacy,
   };
   const directory = jobDirectory(store, job.id);
   try {
@@ -51,13 +62,20 @@ export async function createJob(
       await mkdir(directory, { recursive: true });
       const training = await trainingFile(store, job.training_file, 'training_file');
       await linkOrCopy(store.blobs.path(training.sha256), join(directory, TRAINING_COPY));
-      if (job.validation_file !== null) {
-        const validation = await trainingFile(store, job.validation_file, 'validation_file');
+      const validation =
+        job.validation_file === null
+          ? null
+          : await trainingFile(store, job.validation_file, 'validation_file');
+      if (validation !== null)
         await linkOrCopy(store.blobs.path(validation.sha256), join(directory, VALIDATION_COPY));
-      }
       return await store.database.transaction(async (query) => {
         const row = await insertJob(query, job);
-        await tell(query, job.id, created(now, job));
+        if (legacy !== null) {
+          await insertFineTuneFile(query, job.id, 'training', training);
+          if (validation !== null)
+            await insertFineTuneFile(query, job.id, 'validation', validation);
+        }
+        await tell(query, job.id, eventsOf(job.id).created(now, job));
         return parseJob(row);
       });
     });
@@ -67,14 +85,40 @@ export async function createJob(
   }
 }
 
-async function baseOf(store: Store, bases: BaseModels, name: string) {
-  const tuned = await getModel(store.database.query, name);
-  if (tuned !== null) return { model: name, id: tuned.base_model, file: tuned.base_file };
-  const base = await bases.find(name);
-  if (base !== null) return { model: base.id, id: base.id, file: base.file };
+type Base = {
+  /** As the client wrote it. */
+  readonly model: string;
+  /** Stands in the name of the model to come. */
+  readonly name: string;
+  readonly start: string | null;
+  readonly id: string;
+  readonly file: string;
+};
+
+async function baseOf(
+  store: Store,
+  bases: BaseModels,
+  aliases: Aliases,
+  wanted: string,
+): Promise<Base> {
+  const named = async (model: string): Promise<Base | null> => {
+    const tuned = await getModel(store.database.query, model);
+    if (tuned !== null) {
+      const { base_model, base_file } = tuned;
+      const name = baseInName(model) ?? base_model;
+      return { model, name, start: model, id: base_model, file: base_file };
+    }
+    const base = await bases.find(model);
+    return base && { model, name: base.id, start: null, id: base.id, file: base.file };
+  };
+  const found = await named(wanted);
+  if (found !== null) return found;
+  const target = await aliases.target(wanted);
+  const meant = target === null ? null : await named(target);
+  if (meant !== null) return { ...meant, model: wanted, name: wanted };
   const known = (await bases.list()).map(({ id }) => id).join(', ');
   const message =
-    `The model '${name}' does not exist. ` +
+    `The model '${wanted}' does not exist. ` +
     (known === ''
       ? 'There are no base models yet: get one with `tunery models pull`, or name a folder with --models-dir.'
       : `Base models here: ${known}.`);
@@ -96,17 +140,4 @@ async function trainingFile(store: Store, id: string, param: string): Promise<Fi
 async function linkOrCopy(from: string, to: string): Promise<void> {
   // Some file systems (exFAT, network shares) know no hard links.
   await link(from, to).catch(() => copyFile(from, to));
-}
-
-/** `ft:{base}:{organization}:{suffix}:{id}`; without a suffix its place is empty. */
-export function modelName(base: string, organization: string, suffix: string | null): string {
-  const dashed = (suffix ?? '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '');
-  if (suffix !== null && dashed === '') {
-    const message = `suffix: '${suffix}' has no letter a–z and no digit, which model names are made of.`;
-    throw new CodedError('invalid_value', message, { param: 'suffix' });
-  }
-  return `ft:${base}:${organization.replace(/^org-/, '')}:${dashed}:${newId('', 8)}`;
 }

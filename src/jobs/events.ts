@@ -1,4 +1,5 @@
-// The texts of a job's events, as the original API words them, and how readers follow them live.
+// The texts of a job's events, as the original API words them, and how readers follow them live. A
+// legacy fine-tune has texts of its own: see legacy-events.ts.
 import { basename } from 'node:path';
 import type { Query } from '../store/database.ts';
 import { type EventRow, eventsAfter, type NewEvent } from '../store/events.ts';
@@ -10,7 +11,7 @@ import type { Plan, WorkerMessage } from './protocol.ts';
 export type JobEvent = Omit<NewEvent, 'job_id'>;
 type Step = Extract<WorkerMessage, { type: 'step' }>;
 
-const message = (at: number, text: string, once?: string): JobEvent => ({
+export const message = (at: number, text: string, once?: string): JobEvent => ({
   created_at: at,
   level: 'info',
   type: 'message',
@@ -34,7 +35,7 @@ export const note = (at: number, level: 'info' | 'warn', text: string): JobEvent
   level,
 });
 
-export const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'validation_file'>) => [
+const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'validation_file'>) => [
   message(at, `Created fine-tuning job: ${job.id}`),
   message(
     at,
@@ -44,8 +45,8 @@ export const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'val
 ];
 
 /** What was cut, what will be done, and that the job waits for its turn. */
-export function validated(at: number, job: Job, plan: Plan): JobEvent[] {
-  const cut = plan.cut.length === 0 ? [] : [cutRows(at, job, plan)];
+function validated(at: number, job: Job, plan: Plan): JobEvent[] {
+  const cut = cutRows(at, job, plan);
   const { n_epochs, batch_size, learning_rate_multiplier } = plan.hyperparameters;
   const text =
     `Plan: ${plan.trainRows} training rows, ${plan.validRows} validation rows, ` +
@@ -62,7 +63,8 @@ export function validated(at: number, job: Job, plan: Plan): JobEvent[] {
 
 const NAMED_ROWS = 20; // in the sentence; the event's data has every row
 
-function cutRows(at: number, job: Job, { cut, contextLength }: Plan): JobEvent {
+export function cutRows(at: number, job: Job, { cut, contextLength }: Plan): JobEvent[] {
+  if (cut.length === 0) return [];
   const rows = cut.map(({ file, line, tokens, lost }) => ({
     file: fileOf(job, file),
     line,
@@ -79,27 +81,23 @@ function cutRows(at: number, job: Job, { cut, contextLength }: Plan): JobEvent {
   const text =
     `${rows.length} row(s) are longer than the training context of ${contextLength} tokens and were ` +
     `cut at the end, ${total} tokens in all: ${named.join(', ')}${more}`;
-  return warning(at, text, { context_length: contextLength, rows });
+  return [warning(at, text, { context_length: contextLength, rows })];
 }
 
 const fileOf = (job: Job, path: string) =>
   basename(path).startsWith('validation') ? (job.validation_file ?? path) : job.training_file;
 
-export const waiting = (at: number, ahead: number) =>
-  message(at, `Waiting: ${ahead} ${ahead === 1 ? 'job' : 'jobs'} ahead`);
-export const started = (at: number) => message(at, 'Fine-tuning job started', 'started');
 export const paused = (at: number) => message(at, 'Fine-tuning job paused');
 export const unpaused = (at: number) =>
   message(at, 'Fine-tuning job resumed, moving to queued state');
-export const cancelled = (at: number) => message(at, 'Fine-tuning job cancelled');
-export const failed = (at: number, code: string, text: string): JobEvent => ({
-  ...message(at, `The job failed: ${text}`),
+export const failure = (at: number, code: string, text: string): JobEvent => ({
+  ...message(at, text),
   level: 'error',
   data: { code },
 });
 
 /** Step 0 is the measurement before training and no step of the job. */
-export function stepDone(at: number, step: Step): JobEvent {
+function stepDone(at: number, step: Step): JobEvent {
   const metrics = wireMetrics(step.metrics);
   const known = [
     ['training loss', metrics['train_loss']],
@@ -142,10 +140,25 @@ export const checkpointCreated = (at: number, step: number, model: string): JobE
   data: { step, fine_tuned_model_checkpoint: model },
 });
 
-export const succeeded = (at: number, model: string) => [
-  message(at, `New fine-tuned model created: ${model}`),
-  message(at, 'The job has successfully completed'),
-];
+/** What a job says at each turn of its life. */
+export const modernEvents = {
+  created,
+  validated,
+  /** `ahead`: jobs that are trained before this one. */
+  queued: (at: number, ahead: number, trainers: number): JobEvent[] =>
+    ahead < trainers
+      ? []
+      : [message(at, `Waiting: ${ahead} ${ahead === 1 ? 'job' : 'jobs'} ahead`)],
+  started: (at: number) => message(at, 'Fine-tuning job started', 'started'),
+  note: (at: number, level: 'info' | 'warn', text: string): JobEvent[] => [note(at, level, text)],
+  step: (at: number, step: Step): JobEvent[] => [stepDone(at, step)],
+  cancelled: (at: number) => message(at, 'Fine-tuning job cancelled'),
+  failed: (at: number, code: string, text: string) => failure(at, code, `The job failed: ${text}`),
+  succeeded: (at: number, model: string, _resultFile: string): JobEvent[] => [
+    message(at, `New fine-tuned model created: ${model}`),
+    message(at, 'The job has successfully completed'),
+  ],
+};
 
 /** Tells readers in this process that something about a job was committed. */
 export type Bell = {

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import type { JobError, Parity } from '../store/jobs.ts';
-import { failed } from './events.ts';
 import { transact } from './job.ts';
+import { eventsOf } from './legacy-events.ts';
 import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
 
 /** Does nothing to a job that has ended meanwhile. */
@@ -16,7 +16,8 @@ export async function failJob(
 ): Promise<void> {
   const at = seconds();
   const change = { to: 'failed' as const, error, at, ...(parity === undefined ? {} : { parity }) };
-  await transact(store.database, jobId, change, [failed(at, error.code, error.message)]);
+  const event = eventsOf(jobId).failed(at, error.code, error.message);
+  await transact(store.database, jobId, change, [event]);
   bell.ring(jobId);
   await tidy(store, jobId);
 }

@@ -3,14 +3,15 @@
 import { relative } from 'node:path';
 import { newId } from '../lib/id.ts';
 import { insertFile } from '../store/files.ts';
+import { insertFineTuneFile } from '../store/fine-tune-files.ts';
 import type { Parity } from '../store/jobs.ts';
 import { insertModel } from '../store/models.ts';
 import { listSteps } from '../store/steps.ts';
-import { succeeded } from './events.ts';
 import { failJob, tidy } from './fail-job.ts';
 import { type Job, transition } from './job.ts';
 import { Stopped } from './launcher/launch.ts';
-import { metricsCsv } from './metrics.ts';
+import { eventsOf } from './legacy-events.ts';
+import { legacyCsv, metricsCsv } from './metrics.ts';
 import { checkParity } from './parity.ts';
 import type { Parts } from './parts.ts';
 import type { WorkerMessage } from './protocol.ts';
@@ -44,14 +45,15 @@ async function register(
 ): Promise<void> {
   const { database, blobs } = store;
   const steps = await listSteps(database.query, job.id);
-  const csv = metricsCsv(steps.filter(({ step }) => step > 0).map(({ metrics }) => metrics));
+  const measured = steps.filter(({ step }) => step > 0).map(({ metrics }) => metrics);
+  const csv = job.legacy === null ? metricsCsv(measured) : legacyCsv(measured);
   const received = await blobs.receive(chunks(csv));
   const at = seconds();
   const file = {
     id: newId('file-'),
     created_at: at,
     expires_at: null,
-    filename: 'step_metrics.csv',
+    filename: job.legacy === null ? 'step_metrics.csv' : 'compiled_results.csv',
     purpose: 'fine-tune-results',
     bytes: received.bytes,
     sha256: received.sha256,
@@ -81,7 +83,8 @@ async function register(
     await database.transaction(async (query) => {
       await insertFile(query, file);
       await insertModel(query, model);
-      const events = succeeded(at, model.id);
+      if (job.legacy !== null) await insertFineTuneFile(query, job.id, 'result', file);
+      const events = eventsOf(job.id).succeeded(at, model.id, file.id);
       const done = await transition(query, job.id, { to: 'succeeded', outcome }, events);
       if (done === null) throw new Stopped(`job ${job.id} is not running any more`, 0);
     });

@@ -11,14 +11,16 @@ import {
   type Parity,
   updateJob,
 } from '../store/jobs.ts';
-import { Hyperparameters, Plan, TrainingOptions } from './protocol.ts';
+import { Hyperparameters, LegacyOptions, Plan, TrainingOptions } from './protocol.ts';
 
 /** A job with its JSON columns parsed; a field is null until the job has it. */
-export type Job = Omit<JobRow, 'hyperparameters' | 'options' | 'plan'> & {
+export type Job = Omit<JobRow, 'hyperparameters' | 'options' | 'plan' | 'legacy'> & {
   readonly hyperparameters: Hyperparameters;
   readonly options: TrainingOptions;
   /** Null until the files are validated. */
   readonly plan: Plan | null;
+  /** Null unless the job came through `/v1/fine-tunes`. */
+  readonly legacy: LegacyOptions | null;
 };
 
 /** Each state with what comes with it. */
@@ -113,6 +115,7 @@ export function parseJob(row: JobRow): Job {
     hyperparameters: Hyperparameters.parse(row.hyperparameters),
     options: TrainingOptions.parse(row.options),
     plan: row.plan === null ? null : Plan.parse(row.plan),
+    legacy: row.legacy === null ? null : LegacyOptions.parse(row.legacy),
   };
 }
 

@@ -10,20 +10,23 @@ import { listCheckpoints } from '../store/checkpoints.ts';
 import type { EventRow } from '../store/events.ts';
 import { listEvents } from '../store/events.ts';
 import { deleteFile } from '../store/files.ts';
-import { getJob, type JobStatus, listJobs } from '../store/jobs.ts';
+import { type FineTuneFile, filesOfFineTunes } from '../store/fine-tune-files.ts';
+import { deleteJob, getJob, type JobStatus, listFineTunes, listJobs } from '../store/jobs.ts';
 import type { Page, PageRequest } from '../store/page.ts';
 import type { Store } from '../store/store.ts';
+import { ALIASES_FILE, type Alias, modelAliases } from './aliases.ts';
 import { baseModels } from './base-models.ts';
 import { createJob } from './create-job.ts';
-import { cancelled, createBell, follow, type JobEvent, paused, unpaused } from './events.ts';
+import { createBell, follow, type JobEvent, paused, unpaused } from './events.ts';
 import { tidy } from './fail-job.ts';
 import { type Job, jobNotFound, parseJob, type Transition, transact } from './job.ts';
 import { type Launch, Stopped } from './launcher/launch.ts';
 import { launchProcess } from './launcher/process.ts';
+import { eventsOf } from './legacy-events.ts';
 import { modelRegistry } from './models.ts';
 import { PARITY_THRESHOLD } from './parity.ts';
 import type { Parts, Score } from './parts.ts';
-import type { Hyperparameters, TrainingOptions } from './protocol.ts';
+import type { Hyperparameters, LegacyOptions, TrainingOptions } from './protocol.ts';
 import { scheduler } from './scheduler.ts';
 import { convertWith, exportWith } from './weights-work.ts';
 
@@ -38,15 +41,21 @@ export type CreateJob = {
   /** Null: drawn here. */
   readonly seed: number | null;
   readonly metadata: Readonly<Record<string, string>> | null;
+  /** Of a legacy fine-tune. */
+  readonly legacy?: LegacyOptions;
 };
 
 export type { Job } from './job.ts';
 
 export type Model = {
   readonly id: string;
-  readonly kind: 'base' | 'fine-tuned' | 'checkpoint';
+  readonly kind: 'base' | 'fine-tuned' | 'checkpoint' | 'alias';
   readonly created_at: number;
   readonly owned_by: string;
+  /** Of an alias: the model that it stands for. */
+  readonly target?: string;
+  /** Other names of this model; only in lists. */
+  readonly aliases?: readonly string[];
 };
 
 /** What to load to answer for a model name. */
@@ -68,6 +77,8 @@ export type JobsOptions = {
   readonly score: Score;
   /** Folders of base models besides the data directory's own, the most wanted first. */
   readonly modelsDirs: readonly string[];
+  /** The table of other names for models. Absent: `models.aliases.json` in the data directory. */
+  readonly aliasesFile?: string | null;
   /** `organization_id` of jobs; its name is part of model names. */
   readonly organization: string;
   /** Jobs that train at the same time. */
@@ -88,6 +99,12 @@ export type Jobs = {
     page: PageRequest,
     metadata?: Readonly<Record<string, string>> | null,
   ) => Promise<Page<Job>>;
+  /** Legacy fine-tunes, oldest first; `list` is without them. */
+  readonly fineTunes: () => Promise<Job[]>;
+  /** Files of legacy fine-tunes as they were when they were used. */
+  readonly fineTuneFiles: (ids: readonly string[]) => Promise<FineTuneFile[]>;
+  /** A job that has ended; its model, files and events: only the events go with it. */
+  readonly remove: (id: string) => Promise<void>;
   readonly cancel: (id: string) => Promise<Job>;
   readonly pause: (id: string) => Promise<Job>;
   readonly resume: (id: string) => Promise<Job>;
@@ -97,6 +114,7 @@ export type Jobs = {
   readonly follow: (id: string, signal: AbortSignal) => AsyncGenerator<EventRow>;
   readonly checkpoints: (id: string, page: PageRequest) => Promise<Page<CheckpointRow>>;
   readonly models: () => Promise<Model[]>;
+  readonly aliases: () => Promise<Alias[]>;
   /** Null: unknown. */
   readonly model: (id: string) => Promise<Model | null>;
   /** `ft:…@0.6` serves the adapter at 0.6 of its strength. Null: unknown. */
@@ -126,6 +144,7 @@ export function createJobs({
   log,
   score,
   modelsDirs,
+  aliasesFile,
   organization,
   trainers = 1,
   parityThreshold = PARITY_THRESHOLD,
@@ -137,6 +156,7 @@ export function createJobs({
   const bell = createBell();
   const convert = convertWith(launch, store.directory);
   const bases = baseModels(join(store.directory, 'models'), modelsDirs, convert, clock.now);
+  const aliases = modelAliases(aliasesFile ?? join(store.directory, ALIASES_FILE), bases);
   const parts: Parts = {
     store,
     bases,
@@ -151,7 +171,7 @@ export function createJobs({
     retryMs,
   };
   const work = scheduler(parts);
-  const models = modelRegistry(store, bases, organization);
+  const models = modelRegistry(store, bases, aliases, organization);
 
   const get = async (id: string): Promise<Job> => {
     const row = await getJob(query, id);
@@ -166,7 +186,7 @@ export function createJobs({
   };
   return {
     create: async (request) => {
-      const job = await createJob({ store, bases, organization, now: seconds() }, request);
+      const job = await createJob({ store, bases, aliases, organization, now: seconds() }, request);
       bell.ring(job.id);
       work.wake();
       return job;
@@ -176,9 +196,16 @@ export function createJobs({
       const { data, hasMore } = await listJobs(query, page, metadata);
       return { data: data.map(parseJob), hasMore };
     },
+    fineTunes: async () => (await listFineTunes(query)).map(parseJob),
+    fineTuneFiles: (ids) => filesOfFineTunes(query, ids),
+    remove: async (id) => {
+      const { status } = await get(id);
+      if (!(await deleteJob(query, id))) throw wrongState(id, status, 'deleted; cancel it first');
+    },
     cancel: async (id) => {
       const at = seconds();
-      const job = await change(id, 'cancelled', { to: 'cancelled', at }, [cancelled(at)]);
+      const event = eventsOf(id).cancelled(at);
+      const job = await change(id, 'cancelled', { to: 'cancelled', at }, [event]);
       void work
         .stop(id, new Stopped('the job was cancelled', 0))
         .then(() => tidy(store, id))
@@ -207,6 +234,7 @@ export function createJobs({
       return await listCheckpoints(query, id, page);
     },
     models: models.list,
+    aliases: aliases.list,
     model: models.get,
     resolve: models.resolve,
     deleteModel: models.remove,

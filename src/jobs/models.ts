@@ -5,12 +5,18 @@ import { CodedError } from '../lib/coded-error.ts';
 import { openJobsUsing } from '../store/jobs.ts';
 import { deleteModel, getModel, listModels, type ModelRow } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
+import type { Aliases } from './aliases.ts';
 import { type BaseModel, type BaseModels, type Convert, writeOrigin } from './base-models.ts';
 import type { Model, ResolvedModel } from './jobs.ts';
 
 export type ModelRegistry = ReturnType<typeof modelRegistry>;
 
-export function modelRegistry(store: Store, bases: BaseModels, organization: string) {
+export function modelRegistry(
+  store: Store,
+  bases: BaseModels,
+  aliases: Aliases,
+  organization: string,
+) {
   const { query } = store.database;
   const ofBase = ({ id, created_at }: BaseModel): Model => ({
     id,
@@ -20,11 +26,31 @@ export function modelRegistry(store: Store, bases: BaseModels, organization: str
   });
 
   async function list(): Promise<Model[]> {
-    const [base, tuned] = await Promise.all([bases.list(), listModels(query)]);
-    return [...base.map(ofBase), ...tuned.map(ofRow)];
+    const [base, tuned, other] = await Promise.all([
+      bases.list(),
+      listModels(query),
+      aliases.list(),
+    ]);
+    const models = [...base.map(ofBase), ...tuned.map(ofRow)];
+    const called = models.map((model) => ({
+      ...model,
+      aliases: other.filter(({ target }) => target === model.id).map(({ name }) => name),
+    }));
+    // The operator's own names are models of their own in the list; OpenAI's would crowd it.
+    const own = other.filter((alias) => alias.own && !models.some(({ id }) => id === alias.name));
+    const named = await Promise.all(own.map(({ name }) => get(name)));
+    return [...called, ...named.filter((model) => model !== null)];
   }
 
   async function get(id: string): Promise<Model | null> {
+    const model = await getNamed(id);
+    if (model !== null) return model;
+    const target = await aliases.target(id);
+    const meant = target === null ? null : await getNamed(target);
+    return meant && { ...meant, id, kind: 'alias', target: meant.id };
+  }
+
+  async function getNamed(id: string): Promise<Model | null> {
     const row = await getModel(query, id);
     if (row !== null) return ofRow(row);
     const base = await bases.find(id);
@@ -32,6 +58,13 @@ export function modelRegistry(store: Store, bases: BaseModels, organization: str
   }
 
   async function resolve(name: string): Promise<ResolvedModel | null> {
+    const model = await resolveNamed(name);
+    if (model !== null) return model;
+    const target = await aliases.target(name);
+    return target === null ? null : await resolveNamed(target);
+  }
+
+  async function resolveNamed(name: string): Promise<ResolvedModel | null> {
     const { id, scale } = splitScale(name);
     const row = (await getModel(query, name)) ?? (await getModel(query, id));
     if (row !== null) {
@@ -50,7 +83,10 @@ export function modelRegistry(store: Store, bases: BaseModels, organization: str
   async function remove(id: string): Promise<void> {
     const row = await getModel(query, id);
     const base = row === null ? await bases.find(id) : null;
-    if (row === null && base === null) throw modelNotFound(id);
+    if (row === null && base === null) {
+      if ((await get(id)) !== null) throw onlyAlias(id);
+      throw modelNotFound(id);
+    }
     const name = row?.id ?? base?.id ?? id;
     const users = await openJobsUsing(query, name);
     if (users.length > 0) {
@@ -125,7 +161,7 @@ const ofRow = ({ id, step, created_at, owned_by }: ModelRow): Model => ({
 
 /** `ft:…@0.6`: the adapter at 0.6 of its strength. */
 function splitScale(name: string): { id: string; scale: number } {
-  const match = /^(ft:.+)@(\d+(?:\.\d+)?|\.\d+)$/.exec(name);
+  const match = /^(ft:.+|[^:]+:ft-.+)@(\d+(?:\.\d+)?|\.\d+)$/.exec(name);
   return match === null ? { id: name, scale: 1 } : { id: match[1]!, scale: Number(match[2]) };
 }
 
@@ -140,6 +176,13 @@ const baseMissing = ({ id, base_model, base_file }: ModelRow) =>
     'base_model_missing',
     `The base model '${base_model}' (${base_file}) of '${id}' is in no model folder any more. Put it back, or name its folder with --models-dir or TUNERY_MODELS.`,
     { param: 'model' },
+  );
+
+const onlyAlias = (id: string) =>
+  new CodedError(
+    'model_not_deletable',
+    `'${id}' is another name of a model and has nothing to delete; names are in the file models.aliases.json.`,
+    { status: 403, param: 'model' },
   );
 
 const inUse = (id: string, users: string) =>

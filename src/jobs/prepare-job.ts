@@ -1,9 +1,9 @@
 // Has a job's files validated and planned: validating_files → queued.
 import { jobsAhead } from '../store/jobs.ts';
 import { attempt } from './attempts.ts';
-import { note, validated, waiting } from './events.ts';
 import { failJob } from './fail-job.ts';
 import { type Job, tell, transition } from './job.ts';
+import { eventsOf } from './legacy-events.ts';
 import type { Parts } from './parts.ts';
 import type { Plan } from './protocol.ts';
 import { trainRequest } from './request.ts';
@@ -16,8 +16,8 @@ export async function prepareJob(parts: Parts, job: Job, signal: AbortSignal): P
   const ended = await attempt(parts, job, work, signal, async (message) => {
     if (message.type === 'planned') plan = message.plan;
     if (message.type === 'note') {
-      const event = note(seconds(), message.level, message.message);
-      await store.database.transaction((query) => tell(query, job.id, [event]));
+      const events = eventsOf(job.id).note(seconds(), message.level, message.message);
+      await store.database.transaction((query) => tell(query, job.id, events));
       bell.ring(job.id);
     }
   });
@@ -31,11 +31,12 @@ export async function prepareJob(parts: Parts, job: Job, signal: AbortSignal): P
 
 async function enqueue({ store, bell, seconds, trainers }: Parts, job: Job, plan: Plan) {
   await store.database.transaction(async (query) => {
-    const events = validated(seconds(), job, plan);
+    const says = eventsOf(job.id);
+    const events = says.validated(seconds(), job, plan);
     const queued = await transition(query, job.id, { to: 'queued', plan }, events);
     if (queued === null) return; // cancelled meanwhile
     const ahead = await jobsAhead(query, job.id);
-    if (ahead >= trainers) await tell(query, job.id, [waiting(seconds(), ahead)]);
+    await tell(query, job.id, says.queued(seconds(), ahead, trainers));
   });
   bell.ring(job.id);
 }

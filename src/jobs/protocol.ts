@@ -49,6 +49,22 @@ export const TrainingOptions = z.strictObject({
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
 
+/** What only a legacy fine-tune (`/v1/fine-tunes`) asks for; its rows are prompt–completion pairs. */
+export const LegacyOptions = z.strictObject({
+  /** Weight of each prompt token's loss; a completion token has 1. */
+  prompt_loss_weight: z.number().min(0).max(1),
+  /** Null: no classification metrics. */
+  classification: z
+    .strictObject({
+      n_classes: z.int().min(2).nullable(),
+      /** A whole completion, such as ` baseball`. Null: metrics of several classes. */
+      positive_class: z.string().nullable(),
+      betas: z.array(z.number().positive()),
+    })
+    .nullable(),
+});
+export type LegacyOptions = z.infer<typeof LegacyOptions>;
+
 export const TrainRequest = z.strictObject({
   jobId: z.string(),
   /** The job's own directory; plan, rows, checkpoints and results live here. */
@@ -62,6 +78,7 @@ export const TrainRequest = z.strictObject({
   seed: z.int(),
   hyperparameters: Hyperparameters,
   options: TrainingOptions,
+  legacy: LegacyOptions.nullable().default(null),
 });
 export type TrainRequest = z.infer<typeof TrainRequest>;
 
@@ -88,8 +105,23 @@ export const Plan = z.strictObject({
   memoryBytes: z.number(),
   estimatedSeconds: z.number(),
   cut: z.array(z.strictObject({ file: z.string(), line: z.int(), tokens: z.int(), lost: z.int() })),
+  /** The classes of a legacy classifier, and the token that says each. */
+  labels: z.array(z.strictObject({ label: z.string(), token: z.int() })).optional(),
 });
 export type Plan = z.infer<typeof Plan>;
+
+/** What a legacy fine-tune measures besides. */
+const LegacyMetrics = z.strictObject({
+  /** Tokens and rows trained on so far, repeats included. */
+  elapsedTokens: z.int(),
+  elapsedExamples: z.int(),
+  /** Share of completions with every token right. */
+  trainSequenceAccuracy: z.number(),
+  validSequenceAccuracy: z.number().nullable(),
+  /** By the column's name, such as `classification/accuracy`; at the end of an epoch. */
+  classification: z.record(z.string(), z.number()).nullable(),
+});
+export type LegacyMetrics = z.infer<typeof LegacyMetrics>;
 
 /** Null where nothing was measured at this step. Losses in nats per target token. */
 export const StepMetrics = z.strictObject({
@@ -100,6 +132,7 @@ export const StepMetrics = z.strictObject({
   validAccuracy: z.number().nullable(),
   fullValidLoss: z.number().nullable(),
   fullValidAccuracy: z.number().nullable(),
+  legacy: LegacyMetrics.optional(),
 });
 export type StepMetrics = z.infer<typeof StepMetrics>;
 

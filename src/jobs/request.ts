@@ -25,12 +25,13 @@ export async function trainRequest({ store, bases }: Parts, job: Job): Promise<T
     seed: job.seed,
     hyperparameters: job.hyperparameters,
     options: job.options,
+    legacy: job.legacy,
   };
 }
 
 async function startAdapter(store: Parts['store'], job: Job): Promise<string | null> {
-  if (job.model === job.base_model) return null;
-  const model = await getModel(store.database.query, job.model);
+  if (job.start_model === null) return null;
+  const model = await getModel(store.database.query, job.start_model);
   const path = model === null ? null : join(store.directory, model.adapter);
   const there =
     path !== null &&
@@ -39,6 +40,6 @@ async function startAdapter(store: Parts['store'], job: Job): Promise<string | n
       () => false,
     ));
   if (there) return path;
-  const message = `The model '${job.model}' that this job trains further is gone. Create the job again with another model.`;
+  const message = `The model '${job.start_model}' that this job trains further is gone. Create the job again with another model.`;
   throw new CodedError('model_missing', message, { param: 'model' });
 }

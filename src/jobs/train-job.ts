@@ -1,15 +1,17 @@
 // Has a job trained and records what its child reports: queued → running → succeeded.
-import { relative } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
 import { insertCheckpoint } from '../store/checkpoints.ts';
 import { updateJob } from '../store/jobs.ts';
 import { insertModel } from '../store/models.ts';
 import { insertStep } from '../store/steps.ts';
 import { attempt } from './attempts.ts';
-import { checkpointCreated, note, started, stepDone } from './events.ts';
+import { checkpointCreated } from './events.ts';
 import { failJob } from './fail-job.ts';
 import { finishJob } from './finish-job.ts';
 import { type Job, tell, transact } from './job.ts';
 import { Stopped } from './launcher/launch.ts';
+import { epochCompleted, eventsOf } from './legacy-events.ts';
 import { wireMetrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import type { WorkerMessage } from './protocol.ts';
@@ -23,7 +25,8 @@ export async function trainJob(parts: Parts, job: Job, signal: AbortSignal): Pro
   const request = await trainRequest(parts, job);
   if (job.status === 'queued') {
     const change = { to: 'running' as const, startedAt: seconds() };
-    const running = await transact(store.database, job.id, change, [started(seconds())]);
+    const events = [eventsOf(job.id).started(seconds())];
+    const running = await transact(store.database, job.id, change, events);
     if (running === null) return; // cancelled or paused meanwhile
     bell.ring(job.id);
   }
@@ -34,7 +37,9 @@ export async function trainJob(parts: Parts, job: Job, signal: AbortSignal): Pro
       case 'step':
         return await recordStep(parts, job, message);
       case 'checkpoint':
-        return await recordCheckpoint(parts, job, message);
+        return job.legacy === null
+          ? await recordCheckpoint(parts, job, message)
+          : await recordEpoch(parts, job, message);
       case 'note':
         return await recordNote(parts, job, message);
       case 'trained':
@@ -67,7 +72,7 @@ async function recordStep({ store, bell, seconds }: Parts, job: Job, message: Me
       estimated_finish: seconds() + Math.ceil(message.secondsLeft),
     });
     if (running === null) throw new Stopped(`job ${job.id} is not running any more`, 0);
-    await tell(query, job.id, [stepDone(seconds(), message)]);
+    await tell(query, job.id, eventsOf(job.id).step(seconds(), message));
   });
   bell.ring(job.id);
 }
@@ -105,12 +110,28 @@ async function recordCheckpoint(
   bell.ring(job.id);
 }
 
+/** A legacy fine-tune tells of its epochs and keeps no checkpoints. */
+async function recordEpoch(
+  { store, bell, seconds }: Parts,
+  job: Job,
+  { metrics, adapter }: Message<'checkpoint'>,
+) {
+  const { plan } = job;
+  if (plan === null) throw new Error(`job ${job.id} trains without a plan`);
+  const epochs = plan.hyperparameters.n_epochs;
+  const epoch = Math.round((metrics.step / plan.totalSteps) * epochs);
+  const events = [epochCompleted(seconds(), epoch, epochs)];
+  await store.database.transaction((query) => tell(query, job.id, events));
+  bell.ring(job.id);
+  await rm(dirname(adapter), { recursive: true, force: true });
+}
+
 async function recordNote(
   { store, bell, seconds }: Parts,
   job: Job,
   { level, message }: Message<'note'>,
 ) {
-  const event = note(seconds(), level, message);
-  await store.database.transaction((query) => tell(query, job.id, [event]));
+  const events = eventsOf(job.id).note(seconds(), level, message);
+  await store.database.transaction((query) => tell(query, job.id, events));
   bell.ring(job.id);
 }

@@ -32,6 +32,8 @@ export type JobRow = {
   readonly status: JobStatus;
   /** As the user named it: a base model or a model that is trained further. */
   readonly model: string;
+  /** The fine-tuned model that is trained further; null for a base model. */
+  readonly start_model: string | null;
   readonly base_model: string;
   readonly base_file: string;
   /** What the result will be called. */
@@ -45,6 +47,8 @@ export type JobRow = {
   /** As asked; `plan.hyperparameters` has the numbers. */
   readonly hyperparameters: unknown;
   readonly options: unknown;
+  /** Null unless the job came through `/v1/fine-tunes`. */
+  readonly legacy: unknown;
   readonly plan: unknown;
   readonly step: number;
   readonly total_steps: number | null;
@@ -70,6 +74,7 @@ export type NewJob = Pick<
   | 'created_at'
   | 'status'
   | 'model'
+  | 'start_model'
   | 'base_model'
   | 'base_file'
   | 'output_model'
@@ -81,10 +86,11 @@ export type NewJob = Pick<
   | 'metadata'
   | 'hyperparameters'
   | 'options'
+  | 'legacy'
 >;
 export type JobChanges = Partial<Omit<JobRow, keyof NewJob>> & { readonly status?: JobStatus };
 
-const COLUMNS = `id, created_at, status, model, base_model, base_file,
+const COLUMNS = `id, created_at, status, model, start_model, legacy, base_model, base_file,
   output_model, organization_id, training_file,
   validation_file, suffix, seed, metadata, hyperparameters, options, plan, step, total_steps,
   last_metrics, estimated_finish, started_at, finished_at, fine_tuned_model, trained_tokens,
@@ -102,11 +108,36 @@ export function listJobs(
   page: PageRequest,
   metadata?: Readonly<Record<string, string>> | null,
 ): Promise<Page<JobRow>> {
-  const listing = { table: 'fine_tuning_jobs', columns: COLUMNS };
+  const where = 'legacy is null';
+  const listing = { table: 'fine_tuning_jobs', columns: COLUMNS, where };
   if (metadata === undefined) return listPage(query, listing, page);
-  if (metadata === null) return listPage(query, { ...listing, where: 'metadata is null' }, page);
+  if (metadata === null)
+    return listPage(query, { ...listing, where: `${where} and metadata is null` }, page);
   const params = [JSON.stringify(metadata)];
-  return listPage(query, { ...listing, where: 'metadata @> $1::jsonb', params }, page);
+  return listPage(query, { ...listing, where: `${where} and metadata @> $1::jsonb`, params }, page);
+}
+
+/** Legacy fine-tunes, oldest first: their list has no pages. */
+export const listFineTunes = (query: Query): Promise<JobRow[]> =>
+  query(`select ${COLUMNS} from fine_tuning_jobs where legacy is not null order by seq`);
+
+export async function outputModelTaken(query: Query, model: string): Promise<boolean> {
+  const rows = await query(
+    `select 1 from fine_tuning_jobs where output_model = $1
+     union all select 1 from models where id = $1 limit 1`,
+    [model],
+  );
+  return rows.length > 0;
+}
+
+/** Only a job that has ended; false when it has not, or is gone. */
+export async function deleteJob(query: Query, id: string): Promise<boolean> {
+  const rows = await query(
+    `delete from fine_tuning_jobs
+      where id = $1 and status in ('succeeded', 'failed', 'cancelled') returning id`,
+    [id],
+  );
+  return rows.length > 0;
 }
 
 /** Values are the driver's; objects are stored as JSON. */
@@ -196,7 +227,7 @@ export function openJobsUsing(query: Query, model: string): Promise<JobRow[]> {
   return query(
     `select ${COLUMNS} from fine_tuning_jobs
       where status in ('validating_files', 'queued', 'running', 'paused')
-        and (model = $1 or base_model = $1) order by seq`,
+        and (start_model = $1 or base_model = $1) order by seq`,
     [model],
   );
 }
