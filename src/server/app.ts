@@ -3,6 +3,7 @@
 import { type Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { newId } from '../lib/id.ts';
+import { auth, metered } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { toWire, unknownUrl } from './errors.ts';
 import { guard } from './guard.ts';
@@ -10,13 +11,15 @@ import { chatCompletions } from './routes/chat-completions.ts';
 import { completions } from './routes/completions.ts';
 import { files } from './routes/files.ts';
 import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
+import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
 import { tunery } from './routes/tunery.ts';
 import { uploads } from './routes/uploads.ts';
 
 type Env = { Variables: { requestId: string } };
 
-export function createApp(deps: Deps): Hono<Env> {
+export function createApp(given: Deps): Hono<Env> {
+  const deps = { ...given, sample: metered(given.sample) };
   const { config, clock, log } = deps;
   const app = new Hono<Env>({ strict: false }); // a slash at the end means nothing
   app.use(async (c, next) => {
@@ -29,10 +32,17 @@ export function createApp(deps: Deps): Hono<Env> {
     headers.set('x-request-id', requestId);
     headers.set('openai-processing-ms', String(ms)); // a number: old clients calculate with it
     headers.set('openai-version', '2020-10-01');
-    headers.set('openai-organization', config.organization);
-    log.info({ requestId, method: c.req.method, path: c.req.path, status, ms }, 'request.end');
+    const { key, organization } = c.get('caller') ?? {
+      key: null,
+      organization: config.organization,
+    };
+    headers.set('openai-organization', organization);
+    const caller = key === null ? {} : { key: key.id };
+    const { method, path } = c.req;
+    log.info({ requestId, method, path, status, ms, ...caller }, 'request.end');
   });
   app.use(guard(config));
+  app.use(auth(deps));
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.route('/v1/files', files(deps));
   app.route('/v1/uploads', uploads(deps));
@@ -40,6 +50,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/models', models(deps));
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));
+  app.route('/tunery/v1/keys', keys(deps));
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));
   app.onError((error, c) => answerError(c, error, deps));
@@ -49,8 +60,10 @@ export function createApp(deps: Deps): Hono<Env> {
 function answerError(c: Context<Env>, error: unknown, { log }: Deps): Response {
   const { status, body, retryAfter } = toWire(error);
   if (retryAfter !== undefined) c.header('retry-after', String(retryAfter));
-  // Clients try again on any 5xx; only an overload passes by itself.
-  if (status >= 500 && retryAfter === undefined) c.header('x-should-retry', 'false');
+  // Clients try again on 429 and any 5xx; only a rate limit and an overload pass by themselves.
+  if ((status >= 500 || status === 429) && retryAfter === undefined)
+    c.header('x-should-retry', 'false');
+  if (status === 401) c.header('www-authenticate', 'Bearer');
   // A client that has gone is no failure: its work was cut off because of that.
   if (status >= 500 && !c.req.raw.signal.aborted) {
     const fields = { requestId: c.get('requestId'), code: body.error.code };

@@ -7,6 +7,8 @@ export type Config = {
   readonly origins: readonly string[];
   /** Only requests whose Host header names this machine are answered: stops DNS rebinding. */
   readonly loopbackOnly: boolean;
+  /** Answer other machines although there is no key yet. */
+  readonly allowOpen: boolean;
   readonly organization: string;
   readonly jsonLimit: number;
   readonly fileLimit: number;
@@ -23,6 +25,7 @@ export const defaultConfig: Config = {
   strict: false,
   origins: [],
   loopbackOnly: true,
+  allowOpen: false,
   organization: 'org-tunery',
   jsonLimit: 26_214_400, // the original's limit, and its error message names it
   fileLimit: 512 * 1024 * 1024,
@@ -41,6 +44,7 @@ export function readConfig(
     strict: flag(env['TUNERY_STRICT'], 'TUNERY_STRICT'),
     origins: (env['TUNERY_ORIGINS'] ?? '').split(',').filter((origin) => origin !== ''),
     loopbackOnly: isLoopback(host),
+    allowOpen: flag(env['TUNERY_ALLOW_OPEN'], 'TUNERY_ALLOW_OPEN'),
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
   };
 }

@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts';
 import type { HostEvent } from '../serve/client.ts';
 import type { SampleRequest } from '../serve/protocol.ts';
 import type { Store } from '../store/store.ts';
+import type { Keyring } from './auth-keys.ts';
 import type { Config } from './config.ts';
 
 /** `Hosts.sample`: pieces of text, then one `end`. Leaving early or aborting stops the generation. */
@@ -18,6 +19,7 @@ export type Sample = (
 export type Deps = {
   readonly store: Pick<Store, 'database' | 'blobs' | 'directory'>;
   readonly jobs: Jobs;
+  readonly keys: Keyring;
   readonly sample: Sample;
   readonly config: Config;
   readonly clock: Clock;

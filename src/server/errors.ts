@@ -9,6 +9,8 @@ type Wire = {
   readonly param: string | null;
   /** Seconds after which a refused request may be tried again. */
   readonly retryAfter?: number;
+  /** Absent: what fits the status. */
+  readonly type?: string;
 };
 
 export class ApiError extends Error {
@@ -30,7 +32,7 @@ export type ErrorBody = {
 
 export function toWire(error: unknown): { status: number; body: ErrorBody; retryAfter?: number } {
   const { message, wire } = asApiError(error);
-  const type = errorType(wire.status);
+  const type = wire.type ?? errorType(wire.status);
   const body = { error: { message, type, param: wire.param, code: wire.code } };
   return {
     status: wire.status,
@@ -130,6 +132,68 @@ export const unknownParameter = (param: string) =>
   refuse(400, `Unknown parameter: '${param}'.`, 'unknown_parameter', param);
 
 export const forbidden = (message: string) => refuse(403, message, null, null);
+
+export const noKey = () =>
+  refuse(
+    401,
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY). Make one on the server's machine with `tunery keys create`.",
+    null,
+    null,
+  );
+
+/** `state`: why a key of this server is not taken any more; null: it is none. */
+export const wrongKey = (masked: string, state: 'expired' | 'revoked' | null) =>
+  refuse(
+    401,
+    `Incorrect API key provided: ${masked}. ${state === null ? 'This server knows no such key' : `This key was ${state === 'revoked' ? 'revoked' : 'valid for a limited time, which has passed'}`}; \`tunery keys list\` shows those it knows.`,
+    'invalid_api_key',
+    null,
+  );
+
+export const lacksScope = (anyOf: readonly string[], held: readonly string[]) =>
+  forbidden(
+    `You have insufficient permissions for this operation. Missing scopes: ${anyOf.join(' or ')}. This API key has: ${held.join(', ')}.`,
+  );
+
+/** `what`: Organization or Project. */
+export const mismatched = (what: string) =>
+  refuse(
+    401,
+    `OpenAI-${what} header should match ${what.toLowerCase()} for API key`,
+    `mismatched_${what.toLowerCase()}`,
+    null,
+  );
+
+export const rateLimited = ({
+  kind,
+  key,
+  organization,
+  limit,
+  waitMs,
+}: {
+  readonly kind: 'requests' | 'tokens';
+  readonly key: string;
+  readonly organization: string;
+  readonly limit: number;
+  readonly waitMs: number;
+}) => {
+  const unit = kind === 'requests' ? 'requests per min (RPM)' : 'tokens per min (TPM)';
+  const retryAfter = Math.max(1, Math.ceil(waitMs / 1000));
+  return new ApiError(
+    `Rate limit reached for API key ${key} in organization ${organization} on ${unit}: Limit: ${limit}. Please try again in ${retryAfter}s.`,
+    { status: 429, code: 'rate_limit_exceeded', param: null, type: kind, retryAfter },
+  );
+};
+
+/** Waiting does not help, so that clients are told not to try again. */
+export const quotaUsedUp = (masked: string, quota: number) =>
+  new ApiError(
+    `You exceeded your current quota: the API key ${masked} may use ${quota} tokens and has used them. Ask for a key with a larger quota.`,
+    { status: 429, code: 'insufficient_quota', param: null, type: 'insufficient_quota' },
+  );
+
+export const keyNotFound = (id: string) =>
+  refuse(404, `No such API key: ${id}`, 'key_not_found', 'id');
 
 type Issue = z.core.$ZodIssue;
 

@@ -23,7 +23,7 @@ export const guard =
     const headers = c.res.headers;
     headers.set('access-control-allow-origin', origin);
     headers.append('vary', 'origin');
-    headers.set('access-control-expose-headers', 'x-request-id, openai-processing-ms');
+    headers.set('access-control-expose-headers', EXPOSED);
     if (c.req.method !== 'OPTIONS') return;
     headers.set('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS');
     headers.set(
@@ -33,6 +33,17 @@ export const guard =
     headers.set('access-control-max-age', '600');
     headers.set('access-control-allow-private-network', 'true');
   };
+
+const EXPOSED = [
+  'x-request-id',
+  'openai-processing-ms',
+  'openai-organization',
+  'retry-after',
+  ...['limit', 'remaining', 'reset'].flatMap((what) => [
+    `x-ratelimit-${what}-requests`,
+    `x-ratelimit-${what}-tokens`,
+  ]),
+].join(', ');
 
 // A name that an attacker makes point to 127.0.0.1 shows in the Host header (DNS rebinding).
 function hostAllowed(host: string, { loopbackOnly, origins }: Config): boolean {

@@ -3,10 +3,12 @@
 import { totalmem } from 'node:os';
 import { createJobs } from '../jobs/jobs.ts';
 import { systemClock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
 import { createLog } from '../lib/log.ts';
 import { Hosts } from '../serve/client.ts';
 import { openStore } from '../store/store.ts';
 import { createApp } from './app.ts';
+import { createKeyring } from './auth-keys.ts';
 import { readConfig } from './config.ts';
 import { sweep } from './expiry.ts';
 import { listen } from './listen.ts';
@@ -18,6 +20,8 @@ export type StartOptions = {
   readonly dataDir: string;
   /** More folders with model files. */
   readonly modelsDirs?: readonly string[];
+  /** Answer other machines although there is no key yet; else `TUNERY_ALLOW_OPEN` decides. */
+  readonly allowOpen?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
 };
 
@@ -61,6 +65,7 @@ export async function openServer({
   host = '127.0.0.1',
   dataDir,
   modelsDirs = [],
+  allowOpen = false,
   env = process.env,
 }: Omit<StartOptions, 'port'>): Promise<Opened> {
   const config = readConfig(env, host);
@@ -68,6 +73,11 @@ export async function openServer({
   const clock = systemClock;
   const store = await openStore(dataDir);
   try {
+    const keys = createKeyring(store.database, clock);
+    if (!config.loopbackOnly && !(await keys.required())) {
+      if (!allowOpen && !config.allowOpen) throw refusesToBeOpen(host, store.directory);
+      log.warn({ host }, 'server.open'); // everybody who reaches it may use it
+    }
     const hosts = new Hosts({ memoryBytes: memoryForModels() });
     const jobs = createJobs({
       store,
@@ -77,7 +87,7 @@ export async function openServer({
       modelsDirs,
       organization: config.organization,
     });
-    const deps = { store, jobs, config, clock, log, sample: hosts.sample.bind(hosts) };
+    const deps = { store, jobs, keys, config, clock, log, sample: hosts.sample.bind(hosts) };
     await jobs.start();
     const stopSweep = sweep(deps);
     log.info({ directory: store.directory }, 'server.start');
@@ -101,4 +111,12 @@ const MODELS_SHARE = 0.5;
 function memoryForModels(): number {
   const limit = process.constrainedMemory(); // of a container; 0 or huge without one
   return MODELS_SHARE * (limit > 0 ? Math.min(limit, totalmem()) : totalmem());
+}
+
+function refusesToBeOpen(host: string, directory: string): CodedError {
+  const quoted = `'${directory.replaceAll("'", "'\\''")}'`;
+  return new CodedError(
+    'no_key_yet',
+    `On the address ${host} other machines could use this server, and it has no API key yet. Make one with \`npm run tunery -- keys create --data-dir ${quoted}\` and start again; or start with --allow-open (TUNERY_ALLOW_OPEN=1) to let everybody in.`,
+  );
 }

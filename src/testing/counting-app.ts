@@ -5,6 +5,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { createLog } from '../lib/log.ts';
 import type { SampleRequest } from '../serve/protocol.ts';
 import { createApp } from '../server/app.ts';
+import { createKeyring } from '../server/auth-keys.ts';
 import { type Config, defaultConfig } from '../server/config.ts';
 import type { Sample } from '../server/deps.ts';
 import { deleteFile } from '../store/files.ts';
@@ -31,6 +32,7 @@ export function countingApp({ store, seen = [], config = {}, now = Date.now }: O
   return createApp({
     store,
     jobs,
+    keys: createKeyring(store.database, { now }),
     sample: counter(seen),
     config: { ...defaultConfig, ...config },
     clock: { now },
@@ -50,6 +52,8 @@ const counter = (seen: Omit<SampleRequest, 'id'>[]): Sample =>
       const message = `This model's maximum context length is ${CONTEXT} tokens.`;
       throw new CodedError('context_length_exceeded', message, { param: 'messages' });
     }
+    if (request.echo && request.prompt.kind === 'text')
+      yield { type: 'piece', id: 'x', text: request.prompt.text, logprobs: null, echo: [] };
     for (let i = 1; i <= completionTokens; i++) {
       const text = `${i} `;
       const token = { token: text, bytes: [...Buffer.from(text)], logprob: -i, top: [] };
