@@ -41,6 +41,8 @@ export type CreateJob = {
   /** Null: drawn here. */
   readonly seed: number | null;
   readonly metadata: Readonly<Record<string, string>> | null;
+  /** `org-…` of the key that asks; absent: the server's own. */
+  readonly organization?: string;
   /** Of a legacy fine-tune. */
   readonly legacy?: LegacyOptions;
 };
@@ -186,7 +188,9 @@ export function createJobs({
   };
   return {
     create: async (request) => {
-      const job = await createJob({ store, bases, aliases, organization, now: seconds() }, request);
+      const asking = request.organization ?? organization;
+      const around = { store, bases, aliases, organization: asking, now: seconds() };
+      const job = await createJob(around, request);
       bell.ring(job.id);
       work.wake();
       return job;

@@ -39,6 +39,7 @@ export function fineTuningJobs(deps: Deps): Hono {
           suffix: body.suffix ?? null,
           seed: body.seed ?? null,
           metadata: body.metadata ?? null,
+          organization: c.get('caller').organization,
         });
         return c.json(wireJob(job));
       })
