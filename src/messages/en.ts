@@ -1,6 +1,9 @@
 // The catalogue of everything a person reads in the command line and the web pages, in English.
 // Keys are `area.what`; {names} are filled in by say.ts.
+import { tablesEn } from './tables-en.ts';
+
 export const en = {
+  ...tablesEn,
   'cli.usage': 'Usage',
   'cli.commands': 'Commands',
   'cli.arguments': 'Arguments',
@@ -36,6 +39,10 @@ export const en = {
   'cli.jobs.resume': 'Go on with a paused job',
   'cli.jobs.events': 'List the events of a job',
   'cli.jobs.checkpoints': 'List the checkpoints of a job',
+  'cli.keys': 'API keys: who may use the server, for what and how much',
+  'cli.keys.create': 'Make a key; it is shown this once',
+  'cli.keys.list': 'List the keys',
+  'cli.keys.revoke': 'Take a key out of use for ever',
   'cli.chat': 'Ask a model one question, or talk with it',
   'cli.export': 'Write a fine-tuned model as files for other programs',
 
@@ -68,6 +75,20 @@ export const en = {
   'arg.tunery': 'Tunery’s own training options as a JSON object, such as {"rank": 16}',
   'arg.metadata': 'key=value kept with the job',
   'arg.follow': 'go on printing the events until the job ends',
+  'arg.allow_open': 'answer other machines although there is no API key yet',
+  'arg.keys_base_url': 'where the server answers (default: {url})',
+  'arg.keys_data_dir': 'work in this data directory, while no server runs on it',
+  'arg.keys_all': 'revoked keys too',
+  'arg.key_name': 'what the key is for',
+  'arg.key_scopes':
+    'of read, infer, tune, admin, separated by commas (default: read,infer,tune, and admin for the first key)',
+  'arg.key_organization': 'organisation (org-…) of the jobs and models that the key makes',
+  'arg.key_project': 'project (proj_…) that requests with the key may name',
+  'arg.key_requests': 'requests per minute at most',
+  'arg.key_tokens': 'tokens per minute at most',
+  'arg.key_quota': 'tokens in all at most',
+  'arg.key_expires': 'days until the key expires',
+  'arg.key_id': 'id of the key (key_…)',
   'arg.question': 'the question; without it, a conversation',
   'arg.system': 'system message',
   'arg.temperature': 'randomness, from 0 to 2',
@@ -88,6 +109,7 @@ export const en = {
   'usage.extra_argument': '"{command}" does not know what to do with "{value}"',
   'usage.language': '--lang must be en or zh, got "{value}"',
   'usage.number': '{flag} must be {expected}, got "{value}"',
+  'usage.either': '{one} and {other} exclude each other',
   'usage.choice': '{flag} must be one of {known}, got "{value}"',
   'usage.json': '{flag} must be a JSON object: {reason}',
   'usage.metadata': '--metadata must be key=value, got "{value}"',
@@ -98,6 +120,8 @@ export const en = {
   'error.unreachable': 'No server answers at {url} ({reason}). Start one with: npm run serve',
   'error.api': 'The server refused: {message}',
   'error.api_param': 'The server refused ({param}): {message}',
+  'error.key':
+    'The server refused: {message} The command line sends the key in TUNERY_API_KEY, else OPENAI_API_KEY.',
   'error.not_tunery': '{url} answered with something that is not this API: {reason}',
   'error.file': 'Cannot read {path}: {reason}',
   'error.write': 'Cannot write {path}: {reason}',
@@ -119,6 +143,16 @@ export const en = {
   'job.still_running': 'The job goes on; look again with: tunery jobs follow {id}',
   'chat.hint': 'Ask {model} something. An empty line or Ctrl-D ends the conversation.',
   'chat.cut': '(cut at the longest allowed answer)',
+
+  'keys.created': 'Key {id} "{name}" of {organization}: {scopes}',
+  'keys.once': 'Keep it now: only its hash is stored, and it will not be shown again.',
+  'keys.done': '{id} is revoked',
+  'keys.revoked': 'revoked',
+  'keys.offline': 'No server answers; working in {path}',
+  'keys.offline_failed': 'Without a server: {reason}',
+  'keys.active': 'active',
+  'keys.expired': 'expired',
+  'keys.never_used': 'never used',
 
   'pull.exists': '{name} is there already: {path}',
   'pull.done': '{name} is ready: {path}',

@@ -1,7 +1,9 @@
 // The catalogue in Simplified Chinese. A key that is missing here, or unknown to en.ts, does not compile.
 import type { MessageKey } from './en.ts';
+import { tablesZhCN } from './tables-zh-cn.ts';
 
 export const zhCN: Record<MessageKey, string> = {
+  ...tablesZhCN,
   'cli.usage': '用法',
   'cli.commands': '命令',
   'cli.arguments': '参数',
@@ -36,6 +38,10 @@ export const zhCN: Record<MessageKey, string> = {
   'cli.jobs.resume': '继续已暂停的任务',
   'cli.jobs.events': '列出任务的事件',
   'cli.jobs.checkpoints': '列出任务的检查点',
+  'cli.keys': 'API 密钥：谁可以使用服务器、做什么、用多少',
+  'cli.keys.create': '创建密钥；仅显示这一次',
+  'cli.keys.list': '列出密钥',
+  'cli.keys.revoke': '永久停用密钥',
   'cli.chat': '向模型提一个问题，或与它对话',
   'cli.export': '把微调后的模型导出为其他程序可用的文件',
 
@@ -68,6 +74,20 @@ export const zhCN: Record<MessageKey, string> = {
   'arg.tunery': 'Tunery 自己的训练选项，JSON 对象，例如 {"rank": 16}',
   'arg.metadata': '与任务一起保存的 key=value',
   'arg.follow': '继续输出事件，直到任务结束',
+  'arg.allow_open': '即使还没有 API 密钥，也允许其他机器访问',
+  'arg.keys_base_url': '服务器地址（默认：{url}）',
+  'arg.keys_data_dir': '直接操作该数据目录（其上没有服务器运行时）',
+  'arg.keys_all': '包括已停用的密钥',
+  'arg.key_name': '密钥的用途',
+  'arg.key_scopes':
+    'read、infer、tune、admin 中的若干项，以逗号分隔（默认 read,infer,tune；首个密钥另含 admin）',
+  'arg.key_organization': '该密钥创建的任务和模型所属的组织（org-…）',
+  'arg.key_project': '使用该密钥的请求可以指明的项目（proj_…）',
+  'arg.key_requests': '每分钟请求数上限',
+  'arg.key_tokens': '每分钟 token 数上限',
+  'arg.key_quota': 'token 总数上限',
+  'arg.key_expires': '多少天后失效',
+  'arg.key_id': '密钥的 id（key_…）',
   'arg.question': '问题；不给则进入对话',
   'arg.system': '系统消息',
   'arg.temperature': '随机程度，0 到 2',
@@ -88,6 +108,7 @@ export const zhCN: Record<MessageKey, string> = {
   'usage.extra_argument': '“{command}”不知道如何处理“{value}”',
   'usage.language': '--lang 必须是 en 或 zh，实际为“{value}”',
   'usage.number': '{flag} 必须是{expected}，实际为“{value}”',
+  'usage.either': '{one} 与 {other} 不能同时使用',
   'usage.choice': '{flag} 必须是 {known} 之一，实际为“{value}”',
   'usage.json': '{flag} 必须是 JSON 对象：{reason}',
   'usage.metadata': '--metadata 必须是 key=value，实际为“{value}”',
@@ -98,6 +119,8 @@ export const zhCN: Record<MessageKey, string> = {
   'error.unreachable': '{url} 没有服务器应答（{reason}）。请先启动：npm run serve',
   'error.api': '服务器拒绝了请求：{message}',
   'error.api_param': '服务器拒绝了请求（{param}）：{message}',
+  'error.key':
+    '服务器拒绝了请求：{message} 命令行发送的密钥取自 TUNERY_API_KEY，其次是 OPENAI_API_KEY。',
   'error.not_tunery': '{url} 的回答不符合本接口：{reason}',
   'error.file': '无法读取 {path}：{reason}',
   'error.write': '无法写入 {path}：{reason}',
@@ -119,6 +142,16 @@ export const zhCN: Record<MessageKey, string> = {
   'job.still_running': '任务仍在继续；可再次查看：tunery jobs follow {id}',
   'chat.hint': '向 {model} 提问。空行或 Ctrl-D 结束对话。',
   'chat.cut': '（回答达到长度上限，已截断）',
+
+  'keys.created': '密钥 {id}“{name}”，组织 {organization}：{scopes}',
+  'keys.once': '请立即保存：服务器只保存其哈希值，不会再次显示。',
+  'keys.done': '{id} 已停用',
+  'keys.revoked': '已停用',
+  'keys.offline': '没有服务器应答；直接操作 {path}',
+  'keys.offline_failed': '没有服务器时无法操作：{reason}',
+  'keys.active': '有效',
+  'keys.expired': '已过期',
+  'keys.never_used': '从未使用',
 
   'pull.exists': '{name} 已经在：{path}',
   'pull.done': '{name} 已就绪：{path}',
