@@ -45,7 +45,8 @@ async function handle(message: ToHost, llama: Llama, prompts: Prompts): Promise<
     else {
       const { id, tokens, adapter } = message.request;
       prompts.checkTokens(tokens, llama.contextLength, 'tokens');
-      const logProbs = await llama.score(tokens, adapter, abort.signal);
+      const scores = await llama.score(tokens, adapter, abort.signal);
+      const logProbs = scores.map(({ chosen }) => chosen);
       await parent.send({ type: 'scored', id, logProbs });
     }
   } catch (error) {

@@ -8,11 +8,14 @@ import {
   getLlama,
   type LlamaContextOptions,
   type LlamaContextSequence,
+  type Llama as LlamaEngine,
   LlamaLogLevel,
   type LlamaModel,
   type Token,
+  TokenBias,
 } from 'node-llama-cpp';
 import { CodedError } from '../lib/coded-error.ts';
+import { FreeCores } from './free-cores.ts';
 import { Pool } from './pool.ts';
 import type { Adapter } from './protocol.ts';
 
@@ -21,7 +24,7 @@ export type LoadOptions = {
   readonly contextLength: number | null;
   /** Requests evaluated together in one batch. */
   readonly parallel: number;
-  /** Null: llama.cpp's count of the cores that are useful for arithmetic. */
+  /** Null: as many as other processes leave free, of those that are useful for arithmetic. */
   readonly threads: number | null;
   readonly gpu: boolean;
 };
@@ -32,6 +35,9 @@ export type SampleOptions = {
   readonly seed: number;
   /** Number of alternatives; null: no log-probabilities. */
   readonly logprobs: number | null;
+  readonly logitBias?: readonly (readonly [id: number, bias: number])[] | undefined;
+  readonly frequencyPenalty?: number | undefined;
+  readonly presencePenalty?: number | undefined;
 };
 
 export type Logprobs = {
@@ -52,6 +58,8 @@ const EXACT_CACHE = {
 // The cache of a context is paid for in full when it is created: 2 × layers × heads × size × sequences.
 const DEFAULT_CONTEXT = 4096;
 const MAX_CONTEXTS = 4;
+/** A model that fits in a core's cache is slower with two threads than with one. */
+const ONE_THREAD_BYTES = 16e6;
 const BATCH = 512; // tokens evaluated between two looks at the abort signal
 
 export class Llama {
@@ -62,7 +70,10 @@ export class Llama {
   readonly #pool: Pool<LlamaContextSequence>;
   readonly #cache: Pick<LlamaContextOptions, 'flashAttention' | CacheType>;
   readonly #copies = new Map<string, string>();
-  readonly #dispose: () => Promise<void>;
+  readonly #llama: LlamaEngine;
+  /** Null: the number of threads is fixed. */
+  readonly #cores: FreeCores | null;
+  #running = 0;
 
   static async load(path: string, options: LoadOptions): Promise<Llama> {
     const llama = await getLlama({
@@ -74,8 +85,9 @@ export class Llama {
       // Its default is at least 4: on two cores the threads then wait for each other.
       maxThreads: options.threads ?? 0,
     });
-    if (options.threads === null) llama.maxThreads = llama.cpuMathCores;
     const model = await llama.loadModel({ modelPath: path });
+    const adapts = options.threads === null && model.size > ONE_THREAD_BYTES;
+    llama.maxThreads = options.threads ?? (adapts ? llama.cpuMathCores : 1);
     const contextLength =
       options.contextLength ?? Math.min(model.trainContextSize, DEFAULT_CONTEXT);
     const cache = await model.fileInsights.estimateContextResourceRequirementsV2({
@@ -84,18 +96,21 @@ export class Llama {
       sequences: options.parallel,
     });
     const memoryBytes = model.size + 2 * (cache.cpuRam + cache.gpuVram);
-    return new Llama(model, { ...options, contextLength }, memoryBytes, () => llama.dispose());
+    const cores = adapts ? new FreeCores(llama.cpuMathCores) : null;
+    return new Llama(llama, model, cores, { ...options, contextLength }, memoryBytes);
   }
 
   private constructor(
+    llama: LlamaEngine,
     model: LlamaModel,
+    cores: FreeCores | null,
     { contextLength, parallel, threads }: LoadOptions & { readonly contextLength: number },
     memoryBytes: number,
-    dispose: () => Promise<void>,
   ) {
+    this.#llama = llama;
     this.#model = model;
+    this.#cores = cores;
     this.#cache = model.fileInsights.dominantTensorType === GgmlType.F32 ? EXACT_CACHE : {};
-    this.#dispose = dispose;
     this.contextLength = contextLength;
     this.memoryBytes = memoryBytes;
     this.#pool = new Pool({
@@ -108,9 +123,11 @@ export class Llama {
   async *sample(
     prompt: readonly number[],
     adapter: Adapter,
-    { temperature, topP, seed, logprobs }: SampleOptions,
+    options: SampleOptions,
     signal: AbortSignal,
   ): AsyncGenerator<Sampled> {
+    const { temperature, topP, seed, logprobs } = options;
+    const biases = biasesOf(this.#model, options);
     const { sequence, release } = await this.#borrow(adapter, prompt, signal);
     try {
       const tokens = prompt as readonly Token[];
@@ -125,8 +142,10 @@ export class Llama {
         minP: 0,
         seed,
         yieldEogToken: true,
+        ...biases?.options,
       });
       for await (const id of ids) {
+        biases?.count(id);
         const explained = logprobs === null ? null : await explain(sequence, last, id, logprobs);
         yield { id, logprobs: explained };
         // One more and the cache would drop its beginning.
@@ -138,17 +157,22 @@ export class Llama {
     }
   }
 
-  /** Log-probability of every token after the first, from the full softmax. */
-  async score(tokens: readonly number[], adapter: Adapter, signal: AbortSignal): Promise<number[]> {
+  /** Log-probability of every token after the first, from the full softmax, and `top` alternatives. */
+  async score(
+    tokens: readonly number[],
+    adapter: Adapter,
+    signal: AbortSignal,
+    top = 0,
+  ): Promise<Logprobs[]> {
     const { sequence, release } = await this.#borrow(adapter, [], signal);
     try {
       await sequence.clearHistory();
-      const scores: number[] = [];
+      const scores: Logprobs[] = [];
       for (let start = 0; start < tokens.length - 1; start += BATCH) {
         signal.throwIfAborted();
         const part = tokens.slice(start, Math.min(start + BATCH, tokens.length - 1));
-        const wanted = part.map((_, i) => tokens[start + i + 1] as Token);
-        scores.push(...(await logprobsOf(sequence, part as Token[], wanted)));
+        const next = part.map((_, i) => tokens[start + i + 1] as Token);
+        scores.push(...(await logprobsOf(sequence, part as Token[], next, top)));
       }
       return scores;
     } finally {
@@ -157,8 +181,9 @@ export class Llama {
   }
 
   async close(): Promise<void> {
+    this.#cores?.close();
     await this.#pool.close();
-    await this.#dispose();
+    await this.#llama.dispose();
   }
 
   isEndOfText(id: number): boolean {
@@ -169,10 +194,22 @@ export class Llama {
     const key = await contextKey(adapter);
     // Another version of the same file: its context would never be asked for again.
     await this.#pool.drop((other) => isOlder(other, key));
-    return this.#pool.borrow(key, signal, (free) => {
-      const shared = free.map((sequence) => commonPrefix(sequence, prompt));
+    const { sequence, release } = await this.#pool.borrow(key, signal, (free) => {
+      const shared = free.map((one) => commonPrefix(one, prompt));
       return free[shared.indexOf(Math.max(...shared))]!;
     });
+    this.#running += 1;
+    this.#useFreeCores();
+    const done = () => {
+      this.#running -= 1;
+      release();
+    };
+    return { sequence, release: done };
+  }
+
+  /** Only while nothing else runs: node-llama-cpp counts the threads it has given out. */
+  #useFreeCores(): void {
+    if (this.#cores !== null && this.#running === 1) this.#llama.maxThreads = this.#cores.count();
   }
 
   async #open(key: string, parallel: number, threads: number | null) {
@@ -273,6 +310,29 @@ async function cutTo(sequence: LlamaContextSequence, length: number): Promise<vo
   await sequence.eraseContextTokenRanges([{ start: length, end: sequence.nextTokenIndex }]);
 }
 
+/** OpenAI's formula: a token's logit plus its bias, minus what it costs that it was generated before:
+ *  count × frequency + (count > 0) × presence. Null where nothing is asked for: the plain path. */
+function biasesOf(
+  model: LlamaModel,
+  { logitBias = [], frequencyPenalty = 0, presencePenalty = 0 }: SampleOptions,
+) {
+  const penalized = frequencyPenalty !== 0 || presencePenalty !== 0;
+  if (logitBias.length === 0 && !penalized) return null;
+  const tokenBias = TokenBias.for(model);
+  // Its `set` passes over tokens that end the text, which people do forbid by a bias.
+  const { _biases: biases } = tokenBias as unknown as { readonly _biases: Map<Token, number> };
+  for (const [id, bias] of logitBias) biases.set(id as Token, bias);
+  const seen = new Set<Token>();
+  const count = (id: Token) => {
+    if (!penalized) return;
+    const cost = frequencyPenalty + (seen.has(id) ? 0 : presencePenalty);
+    seen.add(id);
+    biases.set(id, (biases.get(id) ?? 0) - cost);
+  };
+  // As a function it is read before every token.
+  return { options: { tokenBias: () => tokenBias }, count };
+}
+
 /** Log-probabilities at the place where `id` was sampled. The sampler's own numbers are scaled by the
  *  temperature and cut by top_p, so the last evaluated token is evaluated once more without it. */
 async function explain(
@@ -282,31 +342,30 @@ async function explain(
   count: number,
 ): Promise<Logprobs> {
   await cutTo(sequence, sequence.nextTokenIndex - 1);
-  const [output] = await sequence.controlledEvaluate([
-    [last, { generateNext: { ...FULL_SOFTMAX, logits: wanted(id, count) } }],
-  ]);
-  const { logits, normalizer } = read(output?.next);
-  const top = [...logits].sort(([, a], [, b]) => b - a).slice(0, count);
-  return {
-    chosen: logits.get(id)! - normalizer,
-    top: top.map(([token, logit]) => ({ id: token, logprob: logit - normalizer })),
-  };
+  const [logprobs] = await logprobsOf(sequence, [last], [id], count);
+  return logprobs!;
 }
 
+/** What the model gives to `next[i]` after `tokens[i]`, and its `top` best. */
 async function logprobsOf(
   sequence: LlamaContextSequence,
   tokens: readonly Token[],
   next: readonly Token[],
-): Promise<number[]> {
+  top: number,
+): Promise<Logprobs[]> {
   const outputs = await sequence.controlledEvaluate(
     tokens.map((token, i) => [
       token,
-      { generateNext: { ...FULL_SOFTMAX, logits: wanted(next[i]!, 0) } },
+      { generateNext: { ...FULL_SOFTMAX, logits: wanted(next[i]!, top) } },
     ]),
   );
   return next.map((id, i) => {
     const { logits, normalizer } = read(outputs[i]?.next);
-    return logits.get(id)! - normalizer;
+    const best = top === 0 ? [] : [...logits].sort(([, a], [, b]) => b - a).slice(0, top);
+    return {
+      chosen: logits.get(id)! - normalizer,
+      top: best.map(([token, logit]) => ({ id: token, logprob: logit - normalizer })),
+    };
   });
 }
 

@@ -8,6 +8,8 @@ import type { SampleRequest } from './protocol.ts';
 
 type SpecialTokens = { readonly bosToken: string | null; readonly eosToken: string | null };
 
+export type Shown = { readonly text: string; readonly tokens: readonly string[] };
+
 export class Prompts {
   readonly #tokenizer: Tokenizer;
   readonly #template: string | null;
@@ -39,6 +41,31 @@ export class Prompts {
   /** Control tokens are for the model; in the answer they have no text. */
   shownBytes(id: number): Uint8Array {
     return this.#tokenizer.isSpecial(id) ? NO_BYTES : this.#tokenizer.tokenBytes(id);
+  }
+
+  /** The prompt as it is echoed: its text, and the part of it that each token stands for. */
+  shown(prompt: SampleRequest['prompt'], ids: readonly number[]): Shown {
+    if (prompt.kind !== 'text') {
+      const tokens = ids.map((id) => Buffer.from(this.shownBytes(id)));
+      const text = Buffer.concat(tokens).toString('utf8');
+      return { text, tokens: tokens.map((bytes) => bytes.toString('utf8')) };
+    }
+    const { text } = prompt;
+    const { starts, ends } = this.#tokenizer.encodeWithOffsets(text, { special: true });
+    const added = ids.length - starts.length; // a token that begins the text, and has none of its own
+    const tokens = ids.map((id, i) => {
+      const [start, end, before] = [starts[i - added], ends[i - added], ends[i - added - 1] ?? 0];
+      if (start === undefined || end === undefined) return '';
+      const whole = start >= before && (starts[i - added + 1] ?? end) >= end;
+      // Of a character that takes several tokens each has a few bytes.
+      return whole ? text.slice(start, end) : Buffer.from(this.tokenBytes(id)).toString('utf8');
+    });
+    return { text, tokens };
+  }
+
+  checkBiases(biases: readonly (readonly [number, number])[]): void {
+    const ids = biases.map(([id]) => id);
+    this.checkTokens(ids, Number.POSITIVE_INFINITY, 'logit_bias');
   }
 
   checkTokens(tokens: readonly number[], contextLength: number, param: string): void {

@@ -26,6 +26,12 @@ export const SampleRequest = z.strictObject({
   stop: z.array(z.string()),
   /** Number of alternatives; null: no log-probabilities. */
   logprobs: z.int().min(0).nullable(),
+  /** Show the prompt first, with its tokens' log-probabilities if they are asked for. */
+  echo: z.boolean().optional(),
+  /** Added to the logits of these tokens: [id, bias]. */
+  logitBias: z.array(z.tuple([z.int(), z.number()])).optional(),
+  frequencyPenalty: z.number().optional(),
+  presencePenalty: z.number().optional(),
 });
 export type SampleRequest = z.infer<typeof SampleRequest>;
 
@@ -43,7 +49,7 @@ export const HostOptions = z.strictObject({
   contextLength: z.int().min(8).nullable().default(null),
   /** Requests that are evaluated together. */
   parallel: z.int().min(1).max(64).default(4),
-  /** Null: the cores that llama.cpp counts as useful for arithmetic. */
+  /** Null: as many as other processes leave free. */
   threads: z.int().min(1).max(256).nullable().default(null),
   /** Use a GPU where llama.cpp finds one; looking for it costs a second at start. */
   gpu: z.boolean().default(false),
@@ -65,6 +71,10 @@ export const TokenLogprob = z.strictObject({
 });
 export type TokenLogprob = z.infer<typeof TokenLogprob>;
 
+/** A token of the prompt; nothing precedes the first, so that one has no probability. */
+const PromptToken = TokenLogprob.extend({ logprob: z.number().nullable() });
+export type PromptToken = z.infer<typeof PromptToken>;
+
 export const FromHost = z.discriminatedUnion('type', [
   /** `memoryBytes`: weights and caches when busy; what the budget of the parent counts. */
   z.strictObject({ type: z.literal('ready'), contextLength: z.int(), memoryBytes: z.number() }),
@@ -75,6 +85,8 @@ export const FromHost = z.discriminatedUnion('type', [
     id: z.string(),
     text: z.string(),
     logprobs: z.array(TokenLogprob).nullable(),
+    /** Only where an echo was asked for: this is the prompt. Empty without log-probabilities. */
+    echo: z.array(PromptToken).optional(),
   }),
   z.strictObject({
     type: z.literal('end'),

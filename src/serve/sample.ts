@@ -3,12 +3,13 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { Llama, Logprobs } from './llama.ts';
 import { OutputText } from './output-text.ts';
 import type { Prompts } from './prompt.ts';
-import type { SampleRequest, TokenLogprob } from './protocol.ts';
+import type { PromptToken, SampleRequest, TokenLogprob } from './protocol.ts';
 
 export type Piece = {
   readonly type: 'piece';
   readonly text: string;
   readonly logprobs: TokenLogprob[] | null;
+  readonly echo?: PromptToken[];
 };
 export type End = {
   readonly type: 'end';
@@ -25,6 +26,8 @@ export async function* sample(
 ): AsyncGenerator<Piece | End> {
   const prompt = prompts.encode(request.prompt);
   const room = roomForAnswer(request, prompt.length, llama.contextLength);
+  prompts.checkBiases(request.logitBias ?? []);
+  if (request.echo) yield await echo(request, prompt, llama, prompts, signal);
   const output = new OutputText<TokenLogprob | null>(request.stop);
   const piece = ({ text, marks }: { text: string; marks: (TokenLogprob | null)[] }): Piece => ({
     type: 'piece',
@@ -61,7 +64,8 @@ function roomForAnswer(
   const param = prompt.kind === 'chat' ? 'messages' : 'prompt';
   const limit = `This model's maximum context length is ${contextLength} tokens.`;
   const advice = `Please reduce the length of the ${param}`;
-  if (promptTokens >= contextLength) {
+  // A prompt that fills the context can be scored, not continued.
+  if (promptTokens > contextLength || (promptTokens === contextLength && maxTokens !== 0)) {
     const message = `${limit} However, your ${param} resulted in ${promptTokens} tokens. ${advice}.`;
     throw new CodedError('context_length_exceeded', message, { param });
   }
@@ -77,6 +81,33 @@ function roomForAnswer(
 // 31 bits: llama.cpp reads 2³² − 1 as "choose a seed for me".
 const seedOf = (seed: number | null) =>
   seed === null ? Math.floor(Math.random() * 0x7fffffff) : seed & 0x7fffffff;
+
+/** The prompt before the answer, scored by one pass over it. */
+async function echo(
+  { prompt, adapter, logprobs }: SampleRequest,
+  ids: readonly number[],
+  llama: Llama,
+  prompts: Prompts,
+  signal: AbortSignal,
+): Promise<Piece> {
+  const { text, tokens } = prompts.shown(prompt, ids);
+  if (logprobs === null) return { type: 'piece', text, logprobs: null, echo: [] };
+  const scores = await llama.score(ids, adapter, signal, logprobs);
+  const marks = ids.map((id, i): PromptToken => {
+    const token = tokens[i]!;
+    const score = scores[i - 1];
+    if (score === undefined) return { token, bytes: bytesOf(token), logprob: null, top: [] };
+    const { top, ...own } = named(id, score, prompts);
+    const same = own.token.includes('\ufffd') ? own : { ...own, token, bytes: bytesOf(token) };
+    return {
+      ...same,
+      top: top.map((one) => (one.token === own.token ? { ...one, ...same } : one)),
+    };
+  });
+  return { type: 'piece', text, logprobs: null, echo: marks };
+}
+
+const bytesOf = (text: string) => [...Buffer.from(text)];
 
 function named(id: number, { chosen, top }: Logprobs, prompts: Prompts): TokenLogprob {
   const one = (token: number, logprob: number) => {

@@ -113,6 +113,9 @@ export const invalidRows = (problems: readonly string[], total: number) => {
   return refuse(400, message, 'invalid_file_format', 'file');
 };
 
+export const permissionNotFound = (id: string) =>
+  refuse(404, `No such checkpoint permission: ${id}`, null, 'permission_id');
+
 export const missingParameter = (param: string) =>
   refuse(400, `Missing required parameter: '${param}'.`, 'missing_required_parameter', param);
 
@@ -255,7 +258,13 @@ function codeOf(issue: Issue, got: unknown): string {
 }
 
 // The API says of a whole number that it is too large or small as an integer, but for these.
-const DECIMALS = ['temperature', 'top_p', 'learning_rate_multiplier'];
+const DECIMALS = [
+  'temperature',
+  'top_p',
+  'presence_penalty',
+  'frequency_penalty',
+  'learning_rate_multiplier',
+];
 const numberKind = ({ path }: Issue, got: unknown) =>
   Number.isInteger(got) && !DECIMALS.includes(String(path.at(-1))) ? 'integer' : 'decimal';
 

@@ -1,8 +1,8 @@
 // Runs the choices of one completion request side by side, and gathers or interleaves what they yield.
-
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResolvedModel } from '../jobs/jobs.ts';
 import type { HostEvent } from '../serve/client.ts';
-import type { SampleRequest, TokenLogprob } from '../serve/protocol.ts';
+import type { PromptToken, SampleRequest, TokenLogprob } from '../serve/protocol.ts';
 import type { Deps } from './deps.ts';
 import { modelNotUsable } from './errors.ts';
 
@@ -12,6 +12,8 @@ export type ChoiceEvent = { readonly index: number; readonly event: HostEvent };
 export type Choice = {
   readonly text: string;
   readonly logprobs: readonly TokenLogprob[];
+  /** The prompt, where it was asked for. */
+  readonly echo: { readonly text: string; readonly tokens: readonly PromptToken[] };
   readonly end: End;
 };
 
@@ -31,6 +33,8 @@ export async function* generate(
   signal: AbortSignal,
   { sample }: Deps,
 ): AsyncGenerator<ChoiceEvent> {
+  // Choices that start when the answer is streaming already belong to the same caller.
+  const ask = AsyncLocalStorage.bind(sample);
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   type Next = { index: number; result: IteratorResult<HostEvent>; from: AsyncGenerator<HostEvent> };
@@ -44,7 +48,7 @@ export async function* generate(
   try {
     for (;;) {
       for (; waiting.size < AT_A_TIME && started < choices.length; started++)
-        advance(started, sample(base, { ...choices[started]!, adapter }, either));
+        advance(started, ask(base, { ...choices[started]!, adapter }, either));
       if (waiting.size === 0) return;
       const { index, result, from } = await Promise.race(waiting.values());
       waiting.delete(index);
@@ -63,10 +67,15 @@ export async function gather(
 ): Promise<Choice[]> {
   const texts = Array.from({ length: count }, () => '');
   const logprobs = Array.from({ length: count }, (): TokenLogprob[] => []);
+  const echoes = Array.from({ length: count }, (): Choice['echo'] => ({ text: '', tokens: [] }));
   const ends: End[] = [];
   for await (const { index, event } of events) {
     if (event.type === 'end') {
       ends[index] = event;
+      continue;
+    }
+    if (event.echo !== undefined) {
+      echoes[index] = { text: event.text, tokens: event.echo };
       continue;
     }
     texts[index] += event.text;
@@ -75,7 +84,7 @@ export async function gather(
   return texts.map((text, index) => {
     const end = ends[index];
     if (end === undefined) throw new Error(`choice ${index} ended without an 'end' message`);
-    return { text, logprobs: logprobs[index]!, end };
+    return { text, logprobs: logprobs[index]!, echo: echoes[index]!, end };
   });
 }
 

@@ -16,11 +16,13 @@ type Options = {
   /** Collects what reaches the sampler. */
   readonly seen?: Omit<SampleRequest, 'id'>[];
   readonly config?: Partial<Config>;
+  /** Instead of jobs that know the model `counter` and no other. */
+  readonly jobs?: Jobs;
   readonly now?: () => number;
 };
 
-export function countingApp({ store, seen = [], config = {}, now = Date.now }: Options) {
-  const jobs = {
+export function countingApp({ store, seen = [], config = {}, now = Date.now, jobs }: Options) {
+  const counting = {
     resolve: async (name: string) =>
       name === 'counter' ? { id: name, base: '/counter.gguf', baseId: name, adapter: null } : null,
     model: async (id: string) =>
@@ -31,7 +33,7 @@ export function countingApp({ store, seen = [], config = {}, now = Date.now }: O
   } as Partial<Jobs> as Jobs;
   return createApp({
     store,
-    jobs,
+    jobs: jobs ?? counting,
     keys: createKeyring(store.database, { now }),
     sample: counter(seen),
     config: { ...defaultConfig, ...config },

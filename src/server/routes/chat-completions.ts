@@ -16,7 +16,7 @@ import {
 } from '../generate.ts';
 import { readBody } from '../read-body.ts';
 import { CreateChatCompletion, plainMessages } from '../schemas/chat-completions.ts';
-import { checkSampling, choiceSeed } from '../schemas/sampling.ts';
+import { checkSampling, choiceSeed, samplingOf } from '../schemas/sampling.ts';
 import { primed, sseResponse } from '../sse.ts';
 
 export function chatCompletions(deps: Deps): Hono {
@@ -46,9 +46,7 @@ function choicesOf(body: CreateChatCompletion): ChoiceRequest[] {
   const choice: Omit<ChoiceRequest, 'seed'> = {
     prompt: { kind: 'chat', messages: plainMessages(body.messages) },
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
-    temperature: body.temperature,
-    topP: body.top_p,
-    stop: body.stop,
+    ...samplingOf(body),
     logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
   };
   return Array.from({ length: body.n }, (_, i) => ({ ...choice, seed: choiceSeed(body.seed, i) }));

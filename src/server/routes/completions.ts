@@ -1,10 +1,11 @@
 // POST /v1/completions: prompts without a chat template, at once or as a stream of chunks.
+import { isUtf8 } from 'node:buffer';
 import { Hono } from 'hono';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
-import type { TokenLogprob } from '../../serve/protocol.ts';
+import type { PromptToken, TokenLogprob } from '../../serve/protocol.ts';
 import type { Deps } from '../deps.ts';
-import { invalidValue, unsupported } from '../errors.ts';
+import { invalidValue } from '../errors.ts';
 import {
   type Choice,
   type ChoiceEvent,
@@ -16,8 +17,8 @@ import {
   usageOf,
 } from '../generate.ts';
 import { readBody } from '../read-body.ts';
-import { CreateCompletion, type OnePrompt, promptsOf } from '../schemas/completions.ts';
-import { checkSampling, choiceSeed } from '../schemas/sampling.ts';
+import { CreateCompletion, promptsOf } from '../schemas/completions.ts';
+import { checkSampling, choiceSeed, samplingOf } from '../schemas/sampling.ts';
 import { primed, sseResponse } from '../sse.ts';
 
 export function completions(deps: Deps): Hono {
@@ -45,8 +46,6 @@ export function completions(deps: Deps): Hono {
 type Plan = {
   /** `candidates` for each prompt, in the order of the prompts. */
   readonly choices: readonly ChoiceRequest[];
-  /** What precedes the text of each prompt's choices. */
-  readonly echoes: readonly string[];
   readonly candidates: number;
   readonly n: number;
   readonly logprobs: boolean;
@@ -57,48 +56,38 @@ function planOf(body: CreateCompletion): Plan {
   if (candidates < body.n) throw invalidValue('best_of', "it must be at least 'n'.");
   if (candidates > body.n && body.stream)
     throw invalidValue('best_of', 'it cannot be streamed; leave it out or send stream: false.');
-  if (body.echo && body.logprobs !== undefined)
-    throw unsupported('echo', "together with 'logprobs'; leave one of them out");
-  const prompts = promptsOf(body.prompt);
-  const choices = prompts.flatMap((prompt) =>
+  const choices = promptsOf(body.prompt).flatMap((prompt) =>
     Array.from({ length: candidates }, (_, i) => ({
       prompt,
       maxTokens: body.max_tokens,
-      temperature: body.temperature,
-      topP: body.top_p,
+      ...samplingOf(body),
       seed: choiceSeed(body.seed, i),
-      stop: body.stop,
+      echo: body.echo,
       // The best candidate is chosen by its log-probabilities.
       logprobs: body.logprobs ?? (candidates > body.n ? 0 : null),
     })),
   );
-  const echoes = prompts.map((prompt) => (body.echo ? echoOf(prompt) : ''));
-  return { choices, echoes, candidates, n: body.n, logprobs: body.logprobs !== undefined };
+  return { choices, candidates, n: body.n, logprobs: body.logprobs !== undefined };
 }
 
-function echoOf(prompt: OnePrompt): string {
-  if (prompt.kind === 'text') return prompt.text;
-  throw unsupported('echo', 'with a prompt of token ids; send the prompt as text');
-}
-
-async function answer(events: AsyncGenerator<ChoiceEvent>, plan: Plan) {
-  const all = await gather(events, plan.choices.length);
-  const chosen = plan.echoes.flatMap((echo, p) =>
-    best(all.slice(p * plan.candidates, (p + 1) * plan.candidates), plan.n).map((choice) => ({
-      echo,
-      choice,
-    })),
-  );
+async function answer(
+  events: AsyncGenerator<ChoiceEvent>,
+  { choices, candidates, n, logprobs }: Plan,
+) {
+  const all = await gather(events, choices.length);
+  const chosen = Array.from({ length: all.length / candidates }, (_, p) =>
+    best(all.slice(p * candidates, (p + 1) * candidates), n),
+  ).flat();
   return {
-    choices: chosen.map(({ echo, choice }, index) => ({
-      text: echo + choice.text,
+    choices: chosen.map((choice, index) => ({
+      text: choice.echo.text + choice.text,
       index,
-      logprobs: plan.logprobs ? wireLogprobs(choice.logprobs, 0) : null,
+      logprobs: logprobs ? wireLogprobs([...choice.echo.tokens, ...choice.logprobs], 0) : null,
       finish_reason: choice.end.finishReason,
     })),
     usage: usageOf(
       all.map(({ end }) => end),
-      plan.candidates,
+      candidates,
     ),
   };
 }
@@ -114,7 +103,7 @@ function best(candidates: readonly Choice[], n: number): readonly Choice[] {
 async function* chunks(
   events: AsyncGenerator<ChoiceEvent>,
   head: object,
-  { choices, echoes, n, logprobs }: Plan,
+  { choices, n, logprobs }: Plan,
   withUsage: boolean,
 ) {
   const chunk = (
@@ -127,8 +116,6 @@ async function* chunks(
     choices: [{ text, index, logprobs: scores, finish_reason }],
     ...(withUsage ? { usage: null } : {}),
   });
-  for (const [p, echo] of echoes.entries())
-    for (let k = 0; k < n && echo !== ''; k++) yield chunk(p * n + k, echo, null, null);
   const ends: End[] = [];
   const offsets = choices.map(() => 0);
   for await (const { index, event } of events) {
@@ -137,30 +124,56 @@ async function* chunks(
       yield chunk(index, '', event.finishReason, null);
       continue;
     }
-    const scores = logprobs ? wireLogprobs(event.logprobs ?? [], offsets[index]!) : null;
-    for (const { token } of event.logprobs ?? []) offsets[index]! += [...token].length;
-    yield chunk(index, event.text, null, scores);
+    const tokens = event.echo ?? event.logprobs ?? [];
+    yield chunk(index, event.text, null, logprobs ? wireLogprobs(tokens, offsets[index]!) : null);
+    offsets[index]! += tokens.reduce((sum, token) => sum + characters(token), 0);
   }
   if (withUsage) yield { ...head, choices: [], usage: usageOf(ends, n) };
 }
 
-/** `offset`: characters of the completion before the first of these tokens. */
-function wireLogprobs(tokens: readonly TokenLogprob[], offset: number) {
+/** `offset`: characters of the text before the first of these tokens. */
+function wireLogprobs(tokens: readonly PromptToken[], offset: number) {
   let at = offset;
   return {
-    tokens: tokens.map(({ token }) => token),
+    tokens: tokens.map(nameOf),
     token_logprobs: tokens.map(({ logprob }) => logprob),
     // The chosen token is listed too, so that up to k + 1 stand here.
-    top_logprobs: tokens.map(({ token, logprob, top }) =>
-      Object.fromEntries([
-        ...top.map((other) => [other.token, other.logprob] as const),
-        [token, logprob],
-      ]),
+    top_logprobs: tokens.map((token) =>
+      token.logprob === null ? null : byName([...token.top, { ...token, logprob: token.logprob }]),
     ),
-    text_offset: tokens.map(({ token }) => {
+    text_offset: tokens.map((token) => {
       const start = at;
-      at += [...token].length;
+      at += characters(token);
       return start;
     }),
   };
 }
+
+type Scored = Pick<TokenLogprob, 'token' | 'bytes' | 'logprob'>;
+
+/** Different tokens may have one name: the likelier one counts. */
+function byName(tokens: readonly Scored[]): Record<string, number> {
+  const scores = new Map<string, number>();
+  for (const token of tokens) {
+    const name = nameOf(token);
+    scores.set(name, Math.max(token.logprob, scores.get(name) ?? Number.NEGATIVE_INFINITY));
+  }
+  return Object.fromEntries(scores);
+}
+
+type Named = Pick<TokenLogprob, 'token' | 'bytes'>;
+
+const isPartial = ({ token, bytes }: Named) =>
+  token.includes('\ufffd') && !isUtf8(Buffer.from(bytes));
+
+/** Part of a character has no text; the original writes its bytes. */
+const nameOf = (token: Named) =>
+  isPartial(token)
+    ? `bytes:${token.bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
+    : token.token;
+
+/** A character counts where it begins. */
+const characters = (token: Named) =>
+  isPartial(token)
+    ? token.bytes.filter((byte) => (byte & 0xc0) !== 0x80).length
+    : [...token.token].length;

@@ -6,7 +6,8 @@ const Tokens = z.array(z.int().min(0)).min(1);
 
 export const CreateCompletion = z.looseObject({
   ...samplingShape,
-  prompt: z.union([z.string(), Tokens, z.array(z.union([z.string(), Tokens])).min(1)]),
+  // The original's default is its token that begins a text; so is an empty prompt.
+  prompt: z.union([z.string(), Tokens, z.array(z.union([z.string(), Tokens])).min(1)]).default(''),
   max_tokens: z.int().min(0).default(16),
   best_of: z.int().min(1).max(20).optional(),
   logprobs: z.int().min(0).max(5).optional(),

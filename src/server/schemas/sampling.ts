@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { ApiError, unsupported } from '../errors.ts';
 import { nullFree } from './common.ts';
 
+type Bias = [id: number, bias: number];
+
 export const samplingShape = {
   model: z.string().min(1),
   temperature: z.number().min(0).max(2).default(1),
@@ -14,12 +16,21 @@ export const samplingShape = {
     .union([z.string().min(1), z.array(z.string().min(1)).max(4)])
     .transform((stop) => [stop].flat())
     .default([]),
+  presence_penalty: z.number().min(-2).max(2).default(0),
+  frequency_penalty: z.number().min(-2).max(2).default(0),
+  /** Keys are token ids. */
+  logit_bias: z
+    .record(
+      z.string().regex(/^\d{1,9}$/, 'expected token ids as keys'),
+      z.number().min(-100).max(100),
+    )
+    .transform((biases) => Object.entries(biases).map(([id, bias]): Bias => [Number(id), bias]))
+    .default([]),
   stream: z.boolean().default(false),
   stream_options: nullFree(z.looseObject({ include_usage: z.boolean().default(false) })).optional(),
 };
 
 type Neutral = (value: unknown) => boolean;
-const isZero: Neutral = (value) => value === 0;
 const isFalse: Neutral = (value) => value === false;
 const isEmpty: Neutral = (value) =>
   value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0);
@@ -27,9 +38,6 @@ const never: Neutral = () => false;
 
 const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly hint: string }>> =
   {
-    presence_penalty: { neutral: isZero, hint: 'send 0 or leave it out' },
-    frequency_penalty: { neutral: isZero, hint: 'send 0 or leave it out' },
-    logit_bias: { neutral: isEmpty, hint: 'leave it out' },
     store: { neutral: isFalse, hint: 'completions are not stored; leave it out' },
     tools: { neutral: isEmpty, hint: 'leave it out' },
     functions: { neutral: isEmpty, hint: 'leave it out' },
@@ -67,6 +75,25 @@ export function checkSampling(body: Readonly<Record<string, unknown>>, strict: b
       param: 'stream_options',
     });
 }
+
+type Sampling = {
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly stop: string[];
+  readonly presence_penalty: number;
+  readonly frequency_penalty: number;
+  readonly logit_bias: Bias[];
+};
+
+/** The wire's names to the sampler's. */
+export const samplingOf = (body: Sampling) => ({
+  temperature: body.temperature,
+  topP: body.top_p,
+  stop: body.stop,
+  presencePenalty: body.presence_penalty,
+  frequencyPenalty: body.frequency_penalty,
+  logitBias: body.logit_bias,
+});
 
 /** The sampler takes 32 bits; each of `n` choices draws from its own stream. */
 export const choiceSeed = (seed: number | undefined, choice: number) =>
