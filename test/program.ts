@@ -14,6 +14,7 @@ export class Program {
   constructor(command: string, args: readonly string[], { env = {}, input }: Options = {}) {
     // A test must not meet the reader's own settings.
     const { TUNERY_MODELS: _, TUNERY_API_KEY: __, TUNERY_DATA_DIR: ___, ...rest } = process.env;
+    delete rest['OPENAI_API_KEY'];
     const plain = { ...rest, LC_ALL: 'C.UTF-8', LANG: 'C.UTF-8' };
     this.process = spawn(command, args, { env: { ...plain, ...env } });
     try {

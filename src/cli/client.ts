@@ -21,6 +21,7 @@ export type Client = {
     path: string,
     body: unknown,
     schema: T,
+    method?: string,
   ) => Promise<z.output<T>>;
   readonly upload: (path: string, purpose: string) => Promise<FileObject>;
   /** The answer as it comes; its status is 2xx. */
@@ -33,7 +34,14 @@ export type Client = {
   ) => AsyncGenerator<z.output<T>>;
 };
 
-export function connect(cli: Cli, baseUrl: string): Client {
+/** `OPENAI_API_KEY` is what programs for the original read; undefined: none. */
+export const apiKey = (env: Cli['env']) =>
+  env['TUNERY_API_KEY'] || env['OPENAI_API_KEY'] || undefined;
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** `fetch`: the network, unless a command has the server's routes at hand. */
+export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fetch): Client {
   const { say, env, signal } = cli;
   const base = baseUrl.replace(/\/+$/, '');
   if (!URL.canParse(base) || !/^https?:/.test(base)) {
@@ -41,7 +49,7 @@ export function connect(cli: Cli, baseUrl: string): Client {
       say('usage.choice', { flag: '--base-url', known: 'http://…/v1', value: base }),
     );
   }
-  const key = env['TUNERY_API_KEY'];
+  const key = apiKey(env);
   const auth: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
 
   const raw = (path: string, init: RequestInit = {}) => request(`${base}${path}`, init);
@@ -65,6 +73,7 @@ export function connect(cli: Cli, baseUrl: string): Client {
     const parsed = ErrorBody.safeParse(jsonOrNull(text));
     if (!parsed.success) return notTunery(`HTTP ${response.status}`);
     const { message, param = null, code = null } = parsed.data.error;
+    if (response.status === 401) return new Failure(say('error.key', { message }), { code });
     const sentence =
       param === null ? say('error.api', { message }) : say('error.api_param', { param, message });
     return new Failure(sentence, { code, param });
@@ -99,11 +108,11 @@ export function connect(cli: Cli, baseUrl: string): Client {
     get: async (path, schema) => parsed(await raw(path), schema),
     del: async (path, schema) => parsed(await raw(path, { method: 'DELETE' }), schema),
     post: async (path, body, schema) => parsed(await raw(path, jsonBody(body)), schema),
-    own: async (path, body, schema) =>
-      parsed(
-        await request(`${base.replace(/\/v1$/, '')}/tunery/v1${path}`, jsonBody(body)),
-        schema,
-      ),
+    own: async (path, body, schema, method = 'POST') => {
+      const url = `${base.replace(/\/v1$/, '')}/tunery/v1${path}`;
+      const init = body === undefined ? {} : jsonBody(body);
+      return parsed(await request(url, { ...init, method }), schema);
+    },
     async upload(path, purpose) {
       const form = new FormData();
       form.append('purpose', purpose);

@@ -50,6 +50,7 @@ function rootCommand(cli: Cli): AnyCommand {
       ),
       files: sub('cli.files', async () => (await import('./commands/files.ts')).filesCommand(cli)),
       jobs: sub('cli.jobs', async () => (await import('./commands/jobs.ts')).jobsCommand(cli)),
+      keys: sub('cli.keys', async () => (await import('./commands/keys.ts')).keysCommand(cli)),
       chat: sub('cli.chat', async () => (await import('./commands/chat.ts')).chatCommand(cli)),
       export: sub('cli.export', async () =>
         (await import('./commands/export.ts')).exportCommand(cli),

@@ -46,6 +46,20 @@ export const Checkpoint = z.looseObject({
 
 export const Model = z.looseObject({ id: z.string(), created: z.number(), owned_by: z.string() });
 
+export const ApiKey = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  redacted_value: z.string(),
+  scopes: z.array(z.string()),
+  organization_id: z.string(),
+  expires_at: z.number().nullable(),
+  last_used_at: z.number().nullable(),
+  revoked_at: z.number().nullable(),
+});
+
+/** The one answer that holds the key itself. */
+export const NewApiKey = ApiKey.extend({ value: z.string() });
+
 export const Deleted = z.looseObject({ id: z.string(), deleted: z.boolean() });
 
 export const listOf = <T extends z.ZodType>(item: T) =>

@@ -55,6 +55,7 @@ export const en = {
   'arg.host': 'address to listen on',
   'arg.data_dir': 'directory of the database, files and models',
   'arg.models_dir': 'another folder of model files',
+  'arg.trainers': 'jobs that train at the same time',
   'arg.model_source': 'a GGUF file, a name, or owner/repository[/file.gguf] of a Hugging Face hub',
   'arg.model_folder': 'folder with config.json, *.safetensors and tokenizer.json',
   'arg.model_name': 'name of the new model; without it, the name of the folder',

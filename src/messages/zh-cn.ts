@@ -54,6 +54,7 @@ export const zhCN: Record<MessageKey, string> = {
   'arg.host': '监听地址',
   'arg.data_dir': '存放数据库、文件和模型的目录',
   'arg.models_dir': '另一个模型文件夹',
+  'arg.trainers': '同时训练的任务数',
   'arg.model_source': 'GGUF 文件、模型名，或 Hugging Face 上的 owner/repository[/file.gguf]',
   'arg.model_folder': '含有 config.json、*.safetensors 和 tokenizer.json 的文件夹',
   'arg.model_name': '新模型的名称；不给则用文件夹名',

@@ -6,7 +6,7 @@ import { defineCommand } from 'citty';
 import OpenAI from 'openai';
 import { common, wholeNumber } from '../arguments.ts';
 import { type Cli, DEFAULT_HOST, DEFAULT_PORT } from '../cli.ts';
-import { type Client, connect } from '../client.ts';
+import { apiKey, type Client, connect } from '../client.ts';
 import { Failure, reasonOf } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 import { defaultDataDir } from '../places.ts';
@@ -55,7 +55,7 @@ export function quickstartCommand(cli: Cli) {
 async function tuneAndAsk(cli: Cli, url: string, base: BaseModel, asked: readonly string[]) {
   const { say } = cli;
   const client = connect(cli, url);
-  const openai = new OpenAI({ baseURL: url, apiKey: cli.env['TUNERY_API_KEY'] || 'none' });
+  const openai = new OpenAI({ baseURL: url, apiKey: apiKey(cli.env) ?? 'none' });
   const model = await modelName(client, base);
   note(cli, say('quick.model_local', { name: model, path: base.path }));
   note(cli, say('quick.serving', { url }));

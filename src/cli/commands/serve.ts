@@ -33,7 +33,14 @@ export function serveCommand(cli: Cli) {
         default: defaultDataDir(env),
         valueHint: 'DIR',
       },
+      'allow-open': { type: 'boolean', description: say('arg.allow_open') },
       'models-dir': { type: 'string', description: say('arg.models_dir'), valueHint: 'DIR' },
+      trainers: {
+        type: 'string',
+        description: say('arg.trainers'),
+        default: env['TUNERY_TRAINERS'] || '1',
+        valueHint: 'N',
+      },
       ...common(cli),
     },
     async run({ args, rawArgs }) {
@@ -44,6 +51,8 @@ export function serveCommand(cli: Cli) {
         host: args.host,
         dataDir: args['data-dir'],
         modelsDirs,
+        trainers: wholeNumber(say, '--trainers', args.trainers, 1, 64),
+        allowOpen: args['allow-open'] ?? false,
       });
       const line = args.json
         ? JSON.stringify({ url: server.url })
