@@ -145,6 +145,7 @@ export class Llama {
         ...biases?.options,
       });
       for await (const id of ids) {
+        this.#useFreeCores();
         biases?.count(id);
         const explained = logprobs === null ? null : await explain(sequence, last, id, logprobs);
         yield { id, logprobs: explained };
