@@ -53,6 +53,7 @@ export async function createJob(
     metadata: request.metadata,
     hyperparameters: request.hyperparameters,
     options: request.options,
+    integrations: request.integrations ?? [],
     legacy,
   };
   const directory = jobDirectory(store, job.id);
@@ -69,7 +70,10 @@ export async function createJob(
       if (validation !== null)
         await linkOrCopy(store.blobs.path(validation.sha256), join(directory, VALIDATION_COPY));
       return await store.database.transaction(async (query) => {
-        const row = await insertJob(query, job);
+        const row = await insertJob(query, {
+          ...job,
+          integrations_open: (request.integrations ?? []).length > 0,
+        });
         if (legacy !== null) {
           await insertFineTuneFile(query, job.id, 'training', training);
           if (validation !== null)

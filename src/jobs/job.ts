@@ -11,12 +11,14 @@ import {
   type Parity,
   updateJob,
 } from '../store/jobs.ts';
+import { type Integration, Integrations } from './integration.ts';
 import { Hyperparameters, LegacyOptions, Plan, TrainingOptions } from './protocol.ts';
 
 /** A job with its JSON columns parsed; a field is null until the job has it. */
 export type Job = Omit<JobRow, 'hyperparameters' | 'options' | 'plan' | 'legacy'> & {
   readonly hyperparameters: Hyperparameters;
   readonly options: TrainingOptions;
+  readonly integrations: readonly Integration[];
   /** Null until the files are validated. */
   readonly plan: Plan | null;
   /** Null unless the job came through `/v1/fine-tunes`. */
@@ -114,6 +116,7 @@ export function parseJob(row: JobRow): Job {
     ...row,
     hyperparameters: Hyperparameters.parse(row.hyperparameters),
     options: TrainingOptions.parse(row.options),
+    integrations: Integrations.parse(row.integrations),
     plan: row.plan === null ? null : Plan.parse(row.plan),
     legacy: row.legacy === null ? null : LegacyOptions.parse(row.legacy),
   };

@@ -19,7 +19,8 @@ import { baseModels } from './base-models.ts';
 import { createJob } from './create-job.ts';
 import { createBell, follow, type JobEvent, paused, unpaused } from './events.ts';
 import { tidy } from './fail-job.ts';
-import { type Job, jobNotFound, parseJob, type Transition, transact } from './job.ts';
+import type { Integration } from './integration.ts';
+import { isTerminal, type Job, jobNotFound, parseJob, type Transition, transact } from './job.ts';
 import { type Launch, Stopped } from './launcher/launch.ts';
 import { launchProcess } from './launcher/process.ts';
 import { eventsOf } from './legacy-events.ts';
@@ -28,6 +29,8 @@ import { PARITY_THRESHOLD } from './parity.ts';
 import type { Parts, Score } from './parts.ts';
 import type { Hyperparameters, LegacyOptions, TrainingOptions } from './protocol.ts';
 import { scheduler } from './scheduler.ts';
+import type { WandbServer } from './wandb.ts';
+import { wandbSync } from './wandb-sync.ts';
 import { convertWith, exportWith } from './weights-work.ts';
 
 export type CreateJob = {
@@ -36,6 +39,8 @@ export type CreateJob = {
   readonly validation_file: string | null;
   readonly hyperparameters: Hyperparameters;
   readonly options: TrainingOptions;
+  /** Where its metrics are sent besides. */
+  readonly integrations?: readonly Integration[];
   /** As the user wrote it, 1–64 characters; punctuation and spaces become single dashes here. */
   readonly suffix: string | null;
   /** Null: drawn here. */
@@ -89,6 +94,10 @@ export type JobsOptions = {
   readonly parityThreshold?: number;
   readonly retryMs?: number;
   readonly launch?: Launch;
+  /** Where jobs with a `wandb` integration send their metrics. */
+  readonly wandb?: WandbServer | null;
+  /** Between two deliveries to it. */
+  readonly wandbPaceMs?: number;
 };
 
 const PAUSE_GRACE_MS = 120_000; // a step of a large batch may take a minute; then it writes a checkpoint
@@ -151,6 +160,8 @@ export function createJobs({
   trainers = 1,
   parityThreshold = PARITY_THRESHOLD,
   retryMs = 1000,
+  wandb = null,
+  wandbPaceMs = 2000,
   launch = launchProcess(entryBeside(import.meta.url, 'worker')),
 }: JobsOptions): Jobs {
   const { query } = store.database;
@@ -173,6 +184,7 @@ export function createJobs({
     retryMs,
   };
   const work = scheduler(parts);
+  const sync = wandbSync({ store, bell, log, seconds, server: wandb, paceMs: wandbPaceMs });
   const models = modelRegistry(store, bases, aliases, organization);
 
   const get = async (id: string): Promise<Job> => {
@@ -193,6 +205,7 @@ export function createJobs({
       const job = await createJob(around, request);
       bell.ring(job.id);
       work.wake();
+      if (job.integrations.length > 0) sync.begin(job.id);
       return job;
     },
     get,
@@ -246,12 +259,18 @@ export function createJobs({
     deleteFile: (id) => deleteFile(store.database, store.blobs, id),
     exportModel: exportWith(launch, store, models),
     importModel: models.importWith(convert),
-    start: work.start,
-    close: work.close,
+    start: async () => {
+      await work.start();
+      await sync.start();
+    },
+    close: async () => {
+      await Promise.all([work.close(), sync.close()]);
+    },
   };
 }
 
 function wrongState(id: string, status: JobStatus, verb: string): CodedError {
-  const message = `Job ${id} is '${status}' and cannot be ${verb}.`;
-  return new CodedError('invalid_job_status', message, { param: 'fine_tune_id' });
+  if (!isTerminal(status)) return new CodedError(null, `Job ${id} is '${status}' and cannot be ${verb}.`);
+  const end = status === 'succeeded' ? 'completed' : status === 'failed' ? 'failed' : 'been cancelled';
+  return new CodedError(null, `Job has already ${end}: ${id}`);
 }

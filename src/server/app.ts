@@ -8,6 +8,7 @@ import type { Deps } from './deps.ts';
 import { toWire, unknownUrl } from './errors.ts';
 import { guard } from './guard.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
+import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
 import { files } from './routes/files.ts';
 import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
@@ -47,6 +48,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/files', files(deps));
   app.route('/v1/uploads', uploads(deps));
   app.route('/v1/fine_tuning/jobs', fineTuningJobs(deps));
+  app.route('/v1/fine_tuning/checkpoints', checkpointPermissions(deps));
   app.route('/v1/models', models(deps));
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));

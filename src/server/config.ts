@@ -16,6 +16,10 @@ export type Config = {
   readonly partLimit: number;
   readonly uploadLimit: number;
   readonly logLevel: LogLevel;
+  /** Jobs that train at the same time. */
+  readonly trainers: number;
+  /** Where jobs with a `wandb` integration send their metrics; null: such jobs are refused. */
+  readonly wandb: { readonly baseUrl: string; readonly apiKey: string } | null;
 };
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -32,9 +36,12 @@ export const defaultConfig: Config = {
   partLimit: 64 * 1024 * 1024,
   uploadLimit: 8 * 1024 ** 3,
   logLevel: 'warn', // 'info' has a line per request
+  trainers: 1,
+  wandb: null,
 };
 
-/** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`. */
+/** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`,
+ *  `TUNERY_TRAINERS=2`, `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
@@ -46,7 +53,22 @@ export function readConfig(
     loopbackOnly: isLoopback(host),
     allowOpen: flag(env['TUNERY_ALLOW_OPEN'], 'TUNERY_ALLOW_OPEN'),
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
+    trainers: trainerCount(env['TUNERY_TRAINERS'] || String(defaultConfig.trainers)),
+    wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),
   };
+}
+
+function trainerCount(value: string): number {
+  if (/^([1-9]|[1-5]\d|6[0-4])$/.test(value)) return Number(value);
+  throw new RangeError(`TUNERY_TRAINERS must be a whole number from 1 to 64; got '${value}'`);
+}
+
+/** The address has no default here: metrics leave this machine only when somebody says where to. */
+function wandb(baseUrl: string | undefined, apiKey: string | undefined): Config['wandb'] {
+  if (!baseUrl || !apiKey) return null;
+  if (!/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? ''))
+    throw new RangeError(`WANDB_BASE_URL must be an http or https address; got '${baseUrl}'`);
+  return { baseUrl, apiKey };
 }
 
 function logLevel(value: string): LogLevel {

@@ -27,8 +27,8 @@ export type Deps = {
 };
 
 /** A path parameter as an id. What no id can contain finds nothing and must not reach the database. */
-export const idOf = (c: Context, notFound: (id: string) => Error): string => {
-  const id = c.req.param('id') ?? '';
+export const idOf = (c: Context, notFound: (id: string) => Error, name = 'id'): string => {
+  const id = c.req.param(name) ?? '';
   if (id.includes('\0') || !id.isWellFormed()) throw notFound(id.replaceAll('\0', '\u{fffd}'));
   return id;
 };

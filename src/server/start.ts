@@ -20,6 +20,8 @@ export type StartOptions = {
   readonly dataDir: string;
   /** More folders with model files. */
   readonly modelsDirs?: readonly string[];
+  /** Jobs that train at the same time; else `TUNERY_TRAINERS` decides. */
+  readonly trainers?: number;
   /** Answer other machines although there is no key yet; else `TUNERY_ALLOW_OPEN` decides. */
   readonly allowOpen?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -65,6 +67,7 @@ export async function openServer({
   host = '127.0.0.1',
   dataDir,
   modelsDirs = [],
+  trainers,
   allowOpen = false,
   env = process.env,
 }: Omit<StartOptions, 'port'>): Promise<Opened> {
@@ -86,6 +89,8 @@ export async function openServer({
       score: (base, path, ids) => hosts.score(base, { path, scale: 1 }, ids),
       modelsDirs,
       organization: config.organization,
+      trainers: trainers ?? config.trainers,
+      wandb: config.wandb,
     });
     const deps = { store, jobs, keys, config, clock, log, sample: hosts.sample.bind(hosts) };
     await jobs.start();

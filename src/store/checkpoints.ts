@@ -49,3 +49,13 @@ export function listCheckpoints(
   const listing = { table: 'fine_tuning_checkpoints', columns: COLUMNS, where: 'job_id = $1' };
   return listPage(query, { ...listing, params: [jobId] }, page);
 }
+
+/** The name of the model that is meant by a model's name or a checkpoint's id. Null: none. */
+export async function servedCheckpoint(query: Query, id: string): Promise<string | null> {
+  const [row] = await query<{ id: string }>(
+    `select id from models where id = $1 or id =
+       (select fine_tuned_model_checkpoint from fine_tuning_checkpoints where id = $1)`,
+    [id],
+  );
+  return row?.id ?? null;
+}

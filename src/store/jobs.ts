@@ -62,6 +62,8 @@ export type JobRow = {
   readonly valid_loss_before: number | null;
   readonly valid_loss_after: number | null;
   readonly parity: Parity | null;
+  /** Where its metrics are sent besides. */
+  readonly integrations: unknown;
   readonly result_files: readonly string[];
   readonly error: JobError | null;
   /** Times in a row its child died without progress, and the step it had reached then. */
@@ -85,6 +87,7 @@ export type NewJob = Pick<
   | 'seed'
   | 'metadata'
   | 'hyperparameters'
+  | 'integrations'
   | 'options'
   | 'legacy'
 >;
@@ -95,7 +98,7 @@ const COLUMNS = `id, created_at, status, model, start_model, legacy, base_model,
   validation_file, suffix, seed, metadata, hyperparameters, options, plan, step, total_steps,
   last_metrics, estimated_finish, started_at, finished_at, fine_tuned_model, trained_tokens,
   valid_loss_before, valid_loss_after, parity, result_files, error, crashes,
-  progress_at_crash`;
+  progress_at_crash, integrations`;
 
 export async function getJob(query: Query, id: string): Promise<JobRow | null> {
   const [row] = await query<JobRow>(`select ${COLUMNS} from fine_tuning_jobs where id = $1`, [id]);
@@ -144,7 +147,10 @@ export async function deleteJob(query: Query, id: string): Promise<boolean> {
 const toSql = (value: unknown) =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 
-export async function insertJob(query: Query, job: NewJob): Promise<JobRow> {
+export async function insertJob(
+  query: Query,
+  job: NewJob & { readonly integrations_open: boolean },
+): Promise<JobRow> {
   const names = Object.keys(job);
   const places = names.map((_, i) => `$${i + 1}`);
   const [row] = await query<JobRow>(
@@ -211,6 +217,18 @@ export async function releaseAllLeases(query: Query): Promise<void> {
   );
 }
 
+/** Ids of jobs whose metrics are not all sent, oldest first. */
+export async function jobsWithOpenIntegrations(query: Query): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    'select id from fine_tuning_jobs where integrations_open order by seq',
+  );
+  return rows.map(({ id }) => id);
+}
+
+export async function closeIntegrations(query: Query, id: string): Promise<void> {
+  await query('update fine_tuning_jobs set integrations_open = false where id = $1', [id]);
+}
+
 /** Jobs that will be trained before this one. */
 export async function jobsAhead(query: Query, id: string): Promise<number> {
   const [row] = await query<{ count: number }>(
@@ -220,6 +238,17 @@ export async function jobsAhead(query: Query, id: string): Promise<number> {
     [id],
   );
   return row?.count ?? 0;
+}
+
+/** Ids of open jobs that were created with this file. */
+export async function openJobsReading(query: Query, fileId: string): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    `select id from fine_tuning_jobs
+      where status in ('validating_files', 'queued', 'running', 'paused')
+        and (training_file = $1 or validation_file = $1) order by seq`,
+    [fileId],
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** Open jobs that start from this model or whose base it is. */

@@ -5,6 +5,7 @@ import { type Context, Hono } from 'hono';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
 import { type FileRow, getFile, listFiles, saveFile } from '../../store/files.ts';
+import { openJobsReading } from '../../store/jobs.ts';
 import { checkRows } from '../check-rows.ts';
 import { type Deps, idOf } from '../deps.ts';
 import { fileNotFound, missingParameter } from '../errors.ts';
@@ -42,8 +43,11 @@ export function files(deps: Deps): Hono {
     .get('/:id', async (c) => c.json(wireFile(await find(c))))
     .delete('/:id', async (c) => {
       const { id } = await find(c);
+      const used_by = await openJobsReading(store.database.query, id);
       if (!(await jobs.deleteFile(id))) throw fileNotFound(id);
-      return c.json({ id, object: 'file', deleted: true });
+      // These jobs have their own link to the bytes and go on.
+      const users = used_by.length === 0 ? {} : { tunery: { used_by } };
+      return c.json({ id, object: 'file', deleted: true, ...users });
     })
     .get('/:id/content', async (c) => {
       const file = await find(c);

@@ -1,6 +1,8 @@
 // /v1/fine_tuning/jobs: what a client sees of a job, its events and its checkpoints.
 import { type Context, Hono } from 'hono';
+import { type Integration, runOf } from '../../jobs/integration.ts';
 import type { Job } from '../../jobs/jobs.ts';
+import { isFineTune } from '../../jobs/legacy.ts';
 import { type Plan, TrainingOptions } from '../../jobs/protocol.ts';
 import type { CheckpointRow } from '../../store/checkpoints.ts';
 import type { EventRow } from '../../store/events.ts';
@@ -23,12 +25,16 @@ import { primed, sseResponse } from '../sse.ts';
 
 export function fineTuningJobs(deps: Deps): Hono {
   const { jobs, config, log } = deps;
-  const id = (c: Context) => idOf(c, jobNotFound);
+  const id = (c: Context) => {
+    const found = idOf(c, jobNotFound);
+    if (isFineTune(found)) throw jobNotFound(found); // at /v1/fine-tunes
+    return found;
+  };
   return (
     new Hono()
       .post('/', async (c) => {
         const body = await readBody(c, CreateJob, config);
-        checkCreateJob(body);
+        checkCreateJob(body, config);
         await removeExpired(deps);
         const job = await jobs.create({
           model: body.model,
@@ -39,6 +45,7 @@ export function fineTuningJobs(deps: Deps): Hono {
           suffix: body.suffix ?? null,
           seed: body.seed ?? null,
           metadata: body.metadata ?? null,
+          integrations: body.integrations ?? [],
           organization: c.get('caller').organization,
         });
         return c.json(wireJob(job));
@@ -101,7 +108,7 @@ export function wireJob(job: Job) {
     result_files: job.result_files,
     estimated_finish: job.status === 'running' ? job.estimated_finish : null,
     error: job.error,
-    integrations: [],
+    integrations: job.integrations.map((integration, i) => wireIntegration(integration, job, i)),
     metadata: job.metadata,
     usage_metrics: null,
     shared_with_openai: false,
@@ -117,6 +124,13 @@ export function wireJob(job: Job) {
       parity: job.parity,
     },
   };
+}
+
+/** As asked, and the run that it became. */
+function wireIntegration(integration: Integration, job: Job, index: number) {
+  const { project, entity = null, name = null, tags } = integration.wandb;
+  const run_id = runOf(integration, job, index).id;
+  return { type: 'wandb', wandb: { project, entity, name, tags: tags ?? [], run_id } };
 }
 
 /** The plan's names as the API writes names. */

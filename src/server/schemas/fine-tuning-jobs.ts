@@ -1,6 +1,8 @@
 // POST /v1/fine_tuning/jobs and the queries of its lists.
 import { z } from 'zod';
+import { Integrations } from '../../jobs/integration.ts';
 import { Hyperparameters, TrainingOptions } from '../../jobs/protocol.ts';
+import type { Config } from '../config.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import { limitOf, Metadata, nullFree } from './common.ts';
 
@@ -20,18 +22,21 @@ export const CreateJob = z.looseObject({
   hyperparameters: nullFree(Hyperparameters).optional(),
   suffix: z.string().min(1).max(64).optional(),
   seed: z.int().min(0).max(2_147_483_647).optional(),
-  integrations: z.array(z.unknown()).optional(),
+  integrations: Integrations.optional(),
   metadata: Metadata.optional(),
   tunery: nullFree(TrainingOptions).optional(),
 });
 export type CreateJob = z.infer<typeof CreateJob>;
 
 /** What the shape cannot say: parts of the API that do not work here yet, and misplaced knobs. */
-export function checkCreateJob(body: CreateJob): void {
+export function checkCreateJob(body: CreateJob, { wandb }: Pick<Config, 'wandb'>): void {
   if (body.method !== undefined && body.method.type !== 'supervised')
     throw unsupported('method.type', `'${body.method.type}'; use 'supervised'`);
-  if (body.integrations !== undefined && body.integrations.length > 0)
-    throw unsupported('integrations', 'leave it out or send an empty list');
+  if (body.integrations !== undefined && body.integrations.length > 0 && wandb === null)
+    throw invalidValue(
+      'integrations',
+      'this server has no Weights & Biases to send metrics to. Start it with WANDB_BASE_URL (such as https://api.wandb.ai) and WANDB_API_KEY, or leave `integrations` out.',
+    );
   for (const [knobs, home] of [
     [Hyperparameters, 'hyperparameters'],
     [TrainingOptions, 'tunery'],

@@ -1,0 +1,53 @@
+// Rows of the `checkpoint_permissions` table: the projects that a fine-tuned model is shared with.
+import { newId } from '../lib/id.ts';
+import type { Query } from './database.ts';
+import { listPage, type Page, type PageRequest } from './page.ts';
+
+export type PermissionRow = {
+  readonly id: string;
+  readonly created_at: number;
+  readonly project_id: string;
+};
+
+const COLUMNS = 'id, created_at, project_id';
+
+/** The permission that the project has from now on; the same one as before when it had one. */
+export async function grantPermission(
+  query: Query,
+  model: string,
+  projectId: string,
+  now: number,
+): Promise<PermissionRow> {
+  const [row] = await query<PermissionRow>(
+    `insert into checkpoint_permissions (id, model, created_at, project_id) values ($1, $2, $3, $4)
+     on conflict (model, project_id) do update set project_id = excluded.project_id
+     returning ${COLUMNS}`,
+    [newId('cp_'), model, now, projectId],
+  );
+  return row!; // inserted or updated
+}
+
+export function listPermissions(
+  query: Query,
+  model: string,
+  projectId: string | null,
+  page: PageRequest,
+): Promise<Page<PermissionRow>> {
+  const all = { table: 'checkpoint_permissions', columns: COLUMNS };
+  return projectId === null
+    ? listPage(query, { ...all, where: 'model = $1', params: [model] }, page)
+    : listPage(
+        query,
+        { ...all, where: 'model = $1 and project_id = $2', params: [model, projectId] },
+        page,
+      );
+}
+
+/** False: the model has no such permission. */
+export async function revokePermission(query: Query, model: string, id: string): Promise<boolean> {
+  const rows = await query(
+    'delete from checkpoint_permissions where model = $1 and id = $2 returning id',
+    [model, id],
+  );
+  return rows.length > 0;
+}
