@@ -25,11 +25,13 @@ export const ALIASES_FILE = 'models.aliases.json';
 const Table = z.record(z.string().min(1), z.string().min(1).nullable());
 type Table = z.infer<typeof Table>;
 
-/** `file` is read again when it changes. Without it, OpenAI's names stand for the largest base model. */
-export function modelAliases(file: string, bases: BaseModels): Aliases {
+/** `file` is read again when it changes; where it is not needed and not there, OpenAI's names stand for
+ *  the largest base model. */
+export function modelAliases(file: string, needed: boolean, bases: BaseModels): Aliases {
   let read: { readonly stamp: string; readonly table: Table } | null = null;
   const table = async (): Promise<Table> => {
     const found = await stat(file).catch(() => null);
+    if (found === null && needed) throw unusable(file, 'it is not there');
     if (found === null) return {};
     const stamp = `${found.mtimeMs} ${found.size}`;
     if (read?.stamp !== stamp) read = { stamp, table: await readTable(file) };
@@ -67,10 +69,16 @@ async function readTable(file: string): Promise<Table> {
       error instanceof z.ZodError
         ? `${error.issues[0]?.path.join('.') || 'the file'}: ${error.issues[0]?.message}`
         : (error as Error).message;
-    const message = `The table of model names ${file} cannot be used (${reason}). It is one JSON object, such as {"ada": "smollm2-135m-instruct", "gpt-4": null}.`;
-    throw new CodedError('invalid_aliases', message, { status: 500, cause: error });
+    throw unusable(file, reason, error);
   }
 }
+
+const unusable = (file: string, reason: string, cause?: unknown) =>
+  new CodedError(
+    'invalid_aliases',
+    `The table of model names ${file} cannot be used (${reason}). It is one JSON object, such as {"ada": "smollm2-135m-instruct", "gpt-4": null}.`,
+    { status: 500, cause },
+  );
 
 /** The most capable model is, of what can be told without loading them, the one with the most bytes. */
 const largest = (models: readonly BaseModel[]): BaseModel | undefined =>

@@ -8,7 +8,7 @@ import type { Log } from '../lib/log.ts';
 import type { CheckpointRow } from '../store/checkpoints.ts';
 import { listCheckpoints } from '../store/checkpoints.ts';
 import type { EventRow } from '../store/events.ts';
-import { listEvents } from '../store/events.ts';
+import { eventsAfter, listEvents } from '../store/events.ts';
 import { deleteFile } from '../store/files.ts';
 import { type FineTuneFile, filesOfFineTunes } from '../store/fine-tune-files.ts';
 import { deleteJob, getJob, type JobStatus, listFineTunes, listJobs } from '../store/jobs.ts';
@@ -121,6 +121,8 @@ export type Jobs = {
   readonly resume: (id: string) => Promise<Job>;
   /** Newest first. */
   readonly events: (id: string, page: PageRequest) => Promise<Page<EventRow>>;
+  /** Oldest first. */
+  readonly allEvents: (id: string) => Promise<EventRow[]>;
   /** All events from the first, then live ones, until the job has ended. */
   readonly follow: (id: string, signal: AbortSignal) => AsyncGenerator<EventRow>;
   readonly checkpoints: (id: string, page: PageRequest) => Promise<Page<CheckpointRow>>;
@@ -169,7 +171,11 @@ export function createJobs({
   const bell = createBell();
   const convert = convertWith(launch, store.directory);
   const bases = baseModels(join(store.directory, 'models'), modelsDirs, convert, clock.now);
-  const aliases = modelAliases(aliasesFile ?? join(store.directory, ALIASES_FILE), bases);
+  const aliases = modelAliases(
+    aliasesFile ?? join(store.directory, ALIASES_FILE),
+    aliasesFile != null,
+    bases,
+  );
   const parts: Parts = {
     store,
     bases,
@@ -245,6 +251,10 @@ export function createJobs({
       await get(id);
       return await listEvents(query, id, page);
     },
+    allEvents: async (id) => {
+      await get(id);
+      return await eventsAfter(query, id, 0, null);
+    },
     follow: (id, signal) => follow(query, bell, id, signal),
     checkpoints: async (id, page) => {
       await get(id);
@@ -260,6 +270,7 @@ export function createJobs({
     exportModel: exportWith(launch, store, models),
     importModel: models.importWith(convert),
     start: async () => {
+      await aliases.list(); // a table that cannot be read should end the start and not an answer
       await work.start();
       await sync.start();
     },
@@ -270,7 +281,9 @@ export function createJobs({
 }
 
 function wrongState(id: string, status: JobStatus, verb: string): CodedError {
-  if (!isTerminal(status)) return new CodedError(null, `Job ${id} is '${status}' and cannot be ${verb}.`);
-  const end = status === 'succeeded' ? 'completed' : status === 'failed' ? 'failed' : 'been cancelled';
+  if (!isTerminal(status))
+    return new CodedError(null, `Job ${id} is '${status}' and cannot be ${verb}.`);
+  const end =
+    status === 'succeeded' ? 'completed' : status === 'failed' ? 'failed' : 'been cancelled';
   return new CodedError(null, `Job has already ${end}: ${id}`);
 }

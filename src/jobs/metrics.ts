@@ -50,10 +50,22 @@ export const metricsCsv = (steps: readonly WireMetrics[]): string =>
     steps.map((metrics) => Object.values(COLUMNS).map((name) => metrics[name])),
   );
 
+/** The f-scores come behind these. */
+const CLASS_COLUMNS = [
+  'accuracy',
+  'weighted_f1_score',
+  'precision',
+  'recall',
+  'auroc',
+  'auprc',
+].map((name) => `classification/${name}`);
+
 /** The columns of a legacy fine-tune; those of validation and of classes only where they are measured. */
 export function legacyCsv(steps: readonly WireMetrics[]): string {
   const measured = new Set(steps.flatMap((metrics) => Object.keys(metrics)));
   const classes = [...measured].filter((name) => name.startsWith('classification/'));
+  const place = (name: string) => CLASS_COLUMNS.indexOf(name) + 1 || Infinity;
+  classes.sort((a, b) => place(a) - place(b) || a.localeCompare(b));
   const validation = measured.has('validation_sequence_accuracy');
   const rows = steps.map((metrics) => ({
     step: metrics['step'],

@@ -105,8 +105,14 @@ export const Plan = z.strictObject({
   memoryBytes: z.number(),
   estimatedSeconds: z.number(),
   cut: z.array(z.strictObject({ file: z.string(), line: z.int(), tokens: z.int(), lost: z.int() })),
-  /** The classes of a legacy classifier, and the token that says each. */
-  labels: z.array(z.strictObject({ label: z.string(), token: z.int() })).optional(),
+  /** The classes of a legacy classifier, and the token that says each; it stands `offset` tokens after
+   *  the answer's first. */
+  labels: z
+    .strictObject({
+      offset: z.int(),
+      classes: z.array(z.strictObject({ label: z.string(), token: z.int() })),
+    })
+    .optional(),
 });
 export type Plan = z.infer<typeof Plan>;
 

@@ -10,7 +10,9 @@ import { guard } from './guard.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
+import { engines } from './routes/engines.ts';
 import { files } from './routes/files.ts';
+import { fineTunes } from './routes/fine-tunes.ts';
 import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
 import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
@@ -49,6 +51,14 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/uploads', uploads(deps));
   app.route('/v1/fine_tuning/jobs', fineTuningJobs(deps));
   app.route('/v1/fine_tuning/checkpoints', checkpointPermissions(deps));
+  app.route('/v1/fine-tunes', fineTunes(deps));
+  app.route(
+    '/v1/engines',
+    engines(deps, [
+      ['chat/completions', chatCompletions(deps)],
+      ['completions', completions(deps)],
+    ]),
+  );
   app.route('/v1/models', models(deps));
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));

@@ -16,6 +16,8 @@ export type Config = {
   readonly partLimit: number;
   readonly uploadLimit: number;
   readonly logLevel: LogLevel;
+  /** The table of other names for models; null: `models.aliases.json` in the data directory, if any. */
+  readonly aliasesFile: string | null;
   /** Jobs that train at the same time. */
   readonly trainers: number;
   /** Where jobs with a `wandb` integration send their metrics; null: such jobs are refused. */
@@ -36,12 +38,13 @@ export const defaultConfig: Config = {
   partLimit: 64 * 1024 * 1024,
   uploadLimit: 8 * 1024 ** 3,
   logLevel: 'warn', // 'info' has a line per request
+  aliasesFile: null,
   trainers: 1,
   wandb: null,
 };
 
 /** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`,
- *  `TUNERY_TRAINERS=2`, `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
+ *  `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
@@ -53,6 +56,7 @@ export function readConfig(
     loopbackOnly: isLoopback(host),
     allowOpen: flag(env['TUNERY_ALLOW_OPEN'], 'TUNERY_ALLOW_OPEN'),
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
+    aliasesFile: env['TUNERY_ALIASES'] || null,
     trainers: trainerCount(env['TUNERY_TRAINERS'] || String(defaultConfig.trainers)),
     wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),
   };

@@ -20,6 +20,8 @@ export type StartOptions = {
   readonly dataDir: string;
   /** More folders with model files. */
   readonly modelsDirs?: readonly string[];
+  /** The table of other names for models; else `TUNERY_ALIASES` names it. */
+  readonly aliasesFile?: string;
   /** Jobs that train at the same time; else `TUNERY_TRAINERS` decides. */
   readonly trainers?: number;
   /** Answer other machines although there is no key yet; else `TUNERY_ALLOW_OPEN` decides. */
@@ -67,6 +69,7 @@ export async function openServer({
   host = '127.0.0.1',
   dataDir,
   modelsDirs = [],
+  aliasesFile,
   trainers,
   allowOpen = false,
   env = process.env,
@@ -88,6 +91,7 @@ export async function openServer({
       log,
       score: (base, path, ids) => hosts.score(base, { path, scale: 1 }, ids),
       modelsDirs,
+      aliasesFile: aliasesFile ?? config.aliasesFile,
       organization: config.organization,
       trainers: trainers ?? config.trainers,
       wandb: config.wandb,

@@ -50,12 +50,12 @@ export function listEvents(
   return listPage(query, { ...listing, params: [jobId] }, page);
 }
 
-/** Oldest first, from `seq` on. */
+/** Oldest first, from `seq` on; all of them where `limit` is null. */
 export function eventsAfter(
   query: Query,
   jobId: string,
   seq: number,
-  limit: number,
+  limit: number | null,
 ): Promise<EventRow[]> {
   return query(
     `select ${COLUMNS} from fine_tuning_events where job_id = $1 and seq > $2 order by seq limit $3`,

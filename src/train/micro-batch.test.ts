@@ -29,6 +29,7 @@ test('what follows the last target is not read', () => {
     ids: Int32Array.of(5, 6),
     positions: [0, 1],
     targets: [6, 7],
+    answer: 0,
     weights: [1, 0.5],
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Row } from '../data/row.ts';
 import { randomStream } from '../lib/random.ts';
 import type { ModelConfig } from '../weights/config.ts';
+import { noSums, type Sums } from './loss.ts';
 import { loadTrainableModel, type TrainableModelOptions } from './model.ts';
 
 const config: ModelConfig = {
@@ -96,10 +97,10 @@ test.each([
 
 test('rows together are rows apart', async () => {
   const model = await load();
-  const apart = { loss: 0, weight: 0, correct: 0, targets: 0 };
+  const apart = noSums();
   for (const row of rows) {
     const sums = await model.accumulate([row]);
-    for (const key of ['loss', 'weight', 'correct', 'targets'] as const) apart[key] += sums[key];
+    for (const [key, value] of Object.entries(sums)) apart[key as keyof Sums] += value;
   }
   const gradient = flat(model.grads);
   for (const maxTokens of [8, 20, 512]) {
@@ -160,7 +161,7 @@ test('rows without loss are not an error', async () => {
     { ids: Int32Array.of(1, 2, 3), weights: new Float32Array(3) },
     { ids: Int32Array.of(1), weights: Float32Array.of(1) },
   ]);
-  expect(sums).toEqual({ loss: 0, weight: 0, correct: 0, targets: 0 });
+  expect(sums).toEqual(noSums());
   await model.close();
 });
 

@@ -8,10 +8,8 @@ import { type Adapter, adapterScale, peftName } from '../weights/adapter.ts';
 import type { ModelConfig } from '../weights/config.ts';
 import type { ModelFile } from '../weights/model-file.ts';
 import { noSums, type Sums, sequenceOf, wholeSequence } from './loss.ts';
-import { microBatches } from './micro-batch.ts';
+import { type MicroBatch, microBatches } from './micro-batch.ts';
 import { createNetwork, type Network } from './network.ts';
-
-export type { Sums } from './loss.ts';
 
 export type TrainableModel = {
   /** By PEFT name: `base_model.model.<module>.lora_A.weight` [rank, in], `…lora_B.weight` [out, rank]. */
@@ -93,14 +91,14 @@ export async function loadTrainableModel(
         const x = await network.forward(batch, true);
         const loss = await network.loss(batch, x, true);
         await network.backward(batch, loss.dx!, gradLayers);
-        count(sums, loss);
+        count(sums, loss, batch);
       }
       return sums;
     },
     async evaluate(rows) {
       const sums = noSums();
       for (const batch of sequences(rows))
-        count(sums, await network.loss(batch, await network.forward(batch, false), false));
+        count(sums, await network.loss(batch, await network.forward(batch, false), false), batch);
       return sums;
     },
     async logProbs({ ids }) {
@@ -118,13 +116,22 @@ export async function loadTrainableModel(
 }
 
 type Loss = Awaited<ReturnType<Network['loss']>>;
-function count(sums: Sums, { ce, correct, weights }: Loss) {
+function count(sums: Sums, { ce, correct, weights }: Loss, { sequences }: MicroBatch) {
   for (const [i, value] of ce.entries()) {
     sums.loss += weights[i]! * value;
     sums.weight += weights[i]!;
-    sums.correct += correct[i]!;
   }
-  sums.targets += ce.length;
+  let end = 0;
+  for (const { targets, answer } of sequences) {
+    const answers = correct.subarray(end + answer, end + targets.length);
+    end += targets.length;
+    if (answers.length === 0) continue;
+    const right = answers.reduce((sum, one) => sum + one, 0);
+    sums.correct += right;
+    sums.targets += answers.length;
+    sums.correctRows += Number(right === answers.length);
+    sums.rows += 1;
+  }
 }
 
 // Enough for full speed of the matrix products; with more, element-wise passes leave the cache (twice the

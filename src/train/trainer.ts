@@ -18,6 +18,8 @@ export type StepRecord = {
   readonly step: number;
   readonly loss: number;
   readonly accuracy: number;
+  /** Share of rows whose answer is right in every token. */
+  readonly rowAccuracy: number;
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly targets: number;
@@ -37,7 +39,8 @@ export async function* train(
     const started = clock.now();
     const learningRate = rate(optimizer.step);
     model.zeroGrads();
-    const { loss: sum, weight, correct, targets } = await model.accumulate(batch);
+    const sums = await model.accumulate(batch);
+    const { loss: sum, weight, correct, targets } = sums;
     // A batch of rows with nothing to learn from has loss 0 and gradient 0, not 0/0.
     const mean = 1 / (weight || 1);
     const loss = sum * mean;
@@ -53,6 +56,7 @@ export async function* train(
       step,
       loss,
       accuracy: correct / (targets || 1),
+      rowAccuracy: sums.correctRows / (sums.rows || 1),
       gradNorm,
       learningRate,
       targets,

@@ -3,15 +3,25 @@
 import type { Row } from '../data/row.ts';
 import type { TrainableModel } from './model.ts';
 
-export type Measured = { readonly loss: number; readonly accuracy: number };
+export type Measured = {
+  readonly loss: number;
+  readonly accuracy: number;
+  /** Share of rows whose answer is right in every token. */
+  readonly rowAccuracy: number;
+};
 
 /** Mean over the target tokens of `rows`, exact (32-bit floats); null where there are none. */
 export async function measure(
   model: TrainableModel,
   rows: readonly Row[],
 ): Promise<Measured | null> {
-  const { loss, weight, correct, targets } = await model.evaluate(rows);
-  return targets === 0 ? null : { loss: loss / weight, accuracy: correct / targets };
+  const sums = await model.evaluate(rows);
+  if (sums.targets === 0) return null;
+  return {
+    loss: sums.loss / sums.weight,
+    accuracy: sums.correct / sums.targets,
+    rowAccuracy: sums.correctRows / sums.rows,
+  };
 }
 
 const LEAST_INTERVAL = 10; // a forward in f32 costs up to half a step, so this stays below 5 %

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { adamWState } from '../../src/optim/adamw.ts';
 import { globalNorm } from '../../src/optim/clip.ts';
 import { type ScheduleName, schedule } from '../../src/optim/schedule.ts';
+import { noSums, type Sums } from '../../src/train/loss.ts';
 import type { TrainableModel } from '../../src/train/model.ts';
 import { train } from '../../src/train/trainer.ts';
 import {
@@ -111,14 +112,10 @@ function inMicroBatches(model: TrainableModel, steps: readonly Row[][][]): Train
   return {
     ...model,
     async accumulate() {
-      const sums = { loss: 0, weight: 0, correct: 0, targets: 0 };
-      for (const part of steps[next++]!) {
-        const got = await model.accumulate(part);
-        sums.loss += got.loss;
-        sums.weight += got.weight;
-        sums.correct += got.correct;
-        sums.targets += got.targets;
-      }
+      const sums = noSums();
+      for (const part of steps[next++]!)
+        for (const [key, value] of Object.entries(await model.accumulate(part)))
+          sums[key as keyof Sums] += value;
       return sums;
     },
   };

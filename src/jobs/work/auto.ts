@@ -22,6 +22,24 @@ export function resolveHyperparameters(
   };
 }
 
+/** The older service's rules. Its multipliers are around a tenth, because they multiplied the rate of
+ *  pre-training; `LEGACY_RATE` makes its smallest default the rate that a job of today has. */
+export function resolveLegacyHyperparameters(
+  wanted: Hyperparameters,
+  rows: number,
+): ResolvedHyperparameters {
+  const n_epochs = wanted.n_epochs === 'auto' ? 4 : wanted.n_epochs;
+  const { batch_size } = resolveHyperparameters(wanted, rows);
+  const multiplier = wanted.learning_rate_multiplier;
+  const auto = batch_size <= 16 ? 0.05 : batch_size <= 64 ? 0.1 : 0.2;
+  return {
+    n_epochs,
+    batch_size,
+    learning_rate_multiplier: multiplier === 'auto' ? auto : multiplier,
+  };
+}
+export const LEGACY_RATE = 20;
+
 /** Three, but at least 100 and at most 25,000 examples in all where the limits of 25 and 1 allow. */
 function autoEpochs(rows: number): number {
   if (rows * 3 < 100) return Math.min(25, Math.floor(100 / rows));

@@ -4,11 +4,18 @@ import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidFileMessage, MIN_EXAMPLES, tooFewExamples } from '../../data/check.ts';
 import { describe } from '../../data/problems.ts';
+import type { Example } from '../../data/read-examples.ts';
 import type { Voice } from '../../data/render.ts';
 import { CodedError } from '../../lib/coded-error.ts';
 import { type ModelFile, openModel } from '../../weights/model-file.ts';
 import type { Plan, TrainRequest, WorkerMessage } from '../protocol.ts';
-import { autoPrecision, baseLearningRate, resolveHyperparameters } from './auto.ts';
+import {
+  autoPrecision,
+  baseLearningRate,
+  LEGACY_RATE,
+  resolveHyperparameters,
+  resolveLegacyHyperparameters,
+} from './auto.ts';
 import {
   type Cost,
   estimateMemory,
@@ -17,6 +24,7 @@ import {
   thisMachine,
 } from './estimate.ts';
 import { failure } from './failure.ts';
+import { LabelCollector } from './labels.ts';
 import { type RenderedFile, renderFile } from './render-file.ts';
 
 /** Files in the job's directory. */
@@ -44,11 +52,20 @@ async function* preparation(
   try {
     const contextLength = contextFor(request, model);
     const voice = await voiceOf(model);
+    const { legacy } = request;
+    const collector = legacy?.classification
+      ? new LabelCollector(voice.tokenizer, contextLength)
+      : null;
+    const look = (which: Which) => (item: Example) => {
+      if (legacy !== null && item.format === 'chat') throw notPairs(which, item.line);
+      if (item.format === 'completion') collector?.add(which, item.line, item.value);
+    };
     const train = await renderFile(
       voice,
       request.trainingFile,
       join(request.directory, TRAIN_ROWS_FILE),
       contextLength,
+      look('training'),
     );
     yield* notesOn('training', train);
     checkRows('training', train, request);
@@ -60,6 +77,7 @@ async function* preparation(
             request.validationFile,
             join(request.directory, VALID_ROWS_FILE),
             contextLength,
+            look('validation'),
           );
     if (valid !== null) {
       yield* notesOn('validation', valid);
@@ -67,7 +85,11 @@ async function* preparation(
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
       yield note('info', 'The base model has no chat template; the built-in one is used.');
-    const plan = makePlan(request, model, machine, contextLength, train, valid);
+    const labels = legacy?.classification && collector?.labels(legacy.classification);
+    const plan = {
+      ...makePlan(request, model, machine, contextLength, train, valid),
+      ...(labels && { labels }),
+    };
     yield* checkMemory(plan, machine);
     await writeJson(join(request.directory, PLAN_FILE), plan);
     yield { type: 'planned', plan };
@@ -98,7 +120,14 @@ export const voiceOf = async (model: ModelFile): Promise<Voice> => ({
 
 type Which = 'training' | 'validation';
 
-function checkRows(which: Which, file: RenderedFile, { options }: TrainRequest) {
+const notPairs = (which: Which, line: number) =>
+  new CodedError(
+    `invalid_${which}_file`,
+    `The job failed due to an invalid ${which} file. Line ${line} has chat messages, and a legacy fine-tune trains on prompt/completion pairs. Write {"prompt": …, "completion": …}, or create a job at /v1/fine_tuning/jobs.`,
+    { param: `${which}_file` },
+  );
+
+function checkRows(which: Which, file: RenderedFile, { options, legacy }: TrainRequest) {
   const param = `${which}_file`;
   const refuse = (code: string, message: string): never => {
     throw new CodedError(code, message, { param });
@@ -108,7 +137,8 @@ function checkRows(which: Which, file: RenderedFile, { options }: TrainRequest) 
       `invalid_${which}_file`,
       `The job failed due to an invalid ${which} file. ${invalidFileMessage(file.problems, file.problemCount)}`,
     );
-  if (which === 'training' && file.rows < MIN_EXAMPLES)
+  // The older service had no such minimum.
+  if (which === 'training' && file.rows < MIN_EXAMPLES && legacy === null)
     refuse('invalid_n_examples', tooFewExamples(file.rows));
   if (options.long_rows === 'refuse' && file.cut.length > 0)
     refuse(
@@ -163,7 +193,8 @@ function makePlan(
 ): Plan {
   const { options } = request;
   const { config, parameterCount } = model;
-  const hyperparameters = resolveHyperparameters(request.hyperparameters, train.rows);
+  const resolve = request.legacy === null ? resolveHyperparameters : resolveLegacyHyperparameters;
+  const hyperparameters = resolve(request.hyperparameters, train.rows);
   const {
     n_epochs: epochs,
     batch_size: batchSize,
@@ -192,7 +223,9 @@ function makePlan(
     tokensPerEpoch: train.tokens,
     targetTokensPerEpoch: train.targets,
     hyperparameters,
-    learningRate: (options.learning_rate ?? baseLearningRate(parameterCount)) * multiplier,
+    learningRate:
+      (options.learning_rate ?? baseLearningRate(parameterCount)) *
+      (request.legacy === null ? multiplier : multiplier * LEGACY_RATE),
     precision,
     threads,
     contextLength,

@@ -37,6 +37,7 @@ export async function renderFile(
   source: string,
   output: string,
   contextLength: number,
+  look: (example: Example) => void = () => {},
 ): Promise<RenderedFile> {
   const writer = await writeRows(output);
   let format: Plan['format'] | null = null;
@@ -61,6 +62,7 @@ export async function renderFile(
       format ??= item.format;
       const rendered = renderOr(report, () => renderRow(voice, item, contextLength), item);
       if (rendered === null) continue;
+      look(item);
       for (const key of unusedKeys(voice, item)) unused.add(key);
       const { row } = rendered;
       const rowTargets = targetTokens(row);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { epochOrder } from '../../data/order.ts';
-import type { Row } from '../../data/row.ts';
+import { type Row, withPromptWeight } from '../../data/row.ts';
 import { readRows } from '../../data/rows-file.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { CodedError } from '../../lib/coded-error.ts';
@@ -51,8 +51,10 @@ async function* trainOn(
 ): AsyncGenerator<WorkerMessage> {
   const rowsAt = (name: string) => readRows(join(request.directory, name));
   const plan = Plan.parse(JSON.parse(await readFile(join(request.directory, PLAN_FILE), 'utf8')));
-  const trainRows = await rowsAt(TRAIN_ROWS_FILE);
-  const validRows = request.validationFile === null ? [] : await rowsAt(VALID_ROWS_FILE);
+  const weigh = (rows: readonly Row[]) =>
+    request.legacy === null ? rows : withPromptWeight(rows, request.legacy.prompt_loss_weight);
+  const trainRows = weigh(await rowsAt(TRAIN_ROWS_FILE));
+  const validRows = request.validationFile === null ? [] : weigh(await rowsAt(VALID_ROWS_FILE));
   const { shape, start, changed } = await adapterShape(file, request);
   if (changed) yield { type: 'note', level: 'warn', message: changed };
   const opened = clock.now();

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { Row } from '../../data/row.ts';
 import { randomStream, shuffled } from '../../lib/random.ts';
-import type { Sums, TrainableModel } from '../../train/model.ts';
+import { noSums, type Sums } from '../../train/loss.ts';
+import type { TrainableModel } from '../../train/model.ts';
 import { type Plan, TrainRequest, type WorkerMessage } from '../protocol.ts';
 import { type Outcome, type Run, trainingRun } from './training-run.ts';
 
@@ -36,7 +37,7 @@ function bowl(): TrainableModel & { readonly seen: number[] } {
   const grads = new Map([...params].map(([name, { length }]) => [name, new Float32Array(length)]));
   const seen: number[] = [];
   const visit = (batch: readonly Row[], learn: boolean): Sums => {
-    const sums = { loss: 0, weight: 0, correct: 0, targets: 0 };
+    const sums = noSums();
     for (const { ids, weights } of batch)
       for (let t = 1; t < ids.length; t++) {
         const w = weights[t]!;

@@ -13,6 +13,7 @@ import { type StepRecord, train } from '../../train/trainer.ts';
 import { measure, smallBatch, validatesAt } from '../../train/validation.ts';
 import type { Plan, StepMetrics, TrainRequest, WorkerMessage } from '../protocol.ts';
 import { Journal } from './journal.ts';
+import { legacyMeter } from './legacy-metrics.ts';
 
 export type Run = {
   readonly request: TrainRequest;
@@ -58,10 +59,11 @@ export async function* trainingRun(
   let saved = clock.now();
   const pace = paceFrom(clock, plan.totalSteps);
   const batches = batchesFrom(run, optimizer.step, stepsPerEpoch);
+  const legacy = legacyMeter(run, stepsPerEpoch);
   const options = { rate: rateOf(request, plan), weightDecay, maxGradNorm, clock };
   for await (const record of train(model, batches, optimizer, options)) {
     const { step } = record;
-    const metrics = await metricsOf(run, record, stepsPerEpoch);
+    const metrics = await metricsOf(run, record, stepsPerEpoch, legacy);
     const epoch = Math.ceil(step / stepsPerEpoch);
     yield journal.add(stepMessage(metrics, record, plan.totalSteps, epoch, pace(record)));
     const epochEnds = step % stepsPerEpoch === 0;
@@ -135,6 +137,7 @@ function identityOf({ request, plan, model, trainRows, validRows }: Run): string
   const { hyperparameters, learningRate, precision, threads, totalSteps, contextLength } = plan;
   const hash = createHash('sha256');
   hash.update(JSON.stringify([options, request.seed, request.startAdapter !== null]));
+  if (request.legacy !== null) hash.update(JSON.stringify(request.legacy));
   hash.update(
     JSON.stringify([hyperparameters, learningRate, precision, threads, totalSteps, contextLength]),
   );
@@ -197,9 +200,11 @@ async function beforeTraining(run: Run) {
 
 async function metricsOf(
   { model, plan, validRows }: Run,
-  { step, loss, accuracy }: StepRecord,
+  record: StepRecord,
   stepsPerEpoch: number,
+  legacy: ReturnType<typeof legacyMeter>,
 ): Promise<StepMetrics> {
+  const { step, loss, accuracy } = record;
   const validates = validRows.length > 0 && validatesAt(step, plan.totalSteps, stepsPerEpoch);
   const rows = smallBatch(validRows, step, plan.hyperparameters.batch_size);
   const small = validates ? await measure(model, rows) : null;
@@ -212,6 +217,7 @@ async function metricsOf(
     validAccuracy: small?.accuracy ?? null,
     fullValidLoss: full?.loss ?? null,
     fullValidAccuracy: full?.accuracy ?? null,
+    ...(legacy && { legacy: await legacy(record, full ?? small) }),
   };
 }
 

@@ -22,10 +22,14 @@ export function models({ jobs }: Deps): Hono {
     });
 }
 
-const wireModel = ({ id, created_at, owned_by, kind }: Model) => ({
+const wireModel = ({ id, created_at, owned_by, kind, target, aliases }: Model) => ({
   id,
   object: 'model',
   created: created_at,
   owned_by,
-  tunery: { kind },
+  tunery: {
+    kind,
+    ...(target === undefined ? {} : { model: target }),
+    ...(aliases === undefined ? {} : { aliases }),
+  },
 });
