@@ -2,8 +2,8 @@
 // again after a crash, and closed when other models need its memory.
 import { stat } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
-import { Host, type HostEvent } from './host-process.ts';
-import type { Adapter, HostOptions, SampleRequest } from './protocol.ts';
+import { type Embedding, Host, type HostEvent } from './host-process.ts';
+import type { Adapter, EmbedRequest, HostOptions, SampleRequest } from './protocol.ts';
 
 export type HostsOptions = {
   readonly host?: Partial<HostOptions>;
@@ -13,7 +13,7 @@ export type HostsOptions = {
   readonly maxRequests?: number;
 };
 
-export type { HostEvent } from './host-process.ts';
+export type { Embedding, HostEvent } from './host-process.ts';
 
 export class Hosts {
   readonly #options: HostsOptions;
@@ -44,6 +44,16 @@ export class Hosts {
   ): Promise<number[]> {
     const host = await this.#host(baseModel);
     return host.score(adapter, tokens, signal);
+  }
+
+  /** A text as a vector of length 1. */
+  async embed(
+    baseModel: string,
+    request: Omit<EmbedRequest, 'id'>,
+    signal?: AbortSignal,
+  ): Promise<Embedding> {
+    const host = await this.#host(baseModel);
+    return host.embed(request, signal);
   }
 
   /** Starts the host; resolves when it can answer. */

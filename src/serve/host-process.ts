@@ -1,9 +1,17 @@
 // One model host: its process, and the requests that wait for its answers.
 import { Child, describeExit, entryBeside } from '../lib/child.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { Adapter, FromHost, HostOptions, SampleRequest, ToHost } from './protocol.ts';
+import type {
+  Adapter,
+  EmbedRequest,
+  FromHost,
+  HostOptions,
+  SampleRequest,
+  ToHost,
+} from './protocol.ts';
 
 export type HostEvent = Extract<FromHost, { type: 'piece' | 'end' }>;
+export type Embedding = Pick<Extract<FromHost, { type: 'embedded' }>, 'vector' | 'promptTokens'>;
 type Answer = Extract<FromHost, { id: string }>;
 type Ready = { readonly contextLength: number };
 /** Called with each answer, or with the error that ends the request. */
@@ -98,6 +106,12 @@ export class Host {
     const answers = this.#ask((id) => ({ type: 'score', request: { ...request, id } }), signal);
     for await (const answer of answers) if (answer.type === 'scored') return answer.logProbs;
     throw new Error('the host ended a score request without a score');
+  }
+
+  async embed(request: Omit<EmbedRequest, 'id'>, signal?: AbortSignal): Promise<Embedding> {
+    const answers = this.#ask((id) => ({ type: 'embed', request: { ...request, id } }), signal);
+    for await (const answer of answers) if (answer.type === 'embedded') return answer;
+    throw new Error('the host ended an embed request without a vector');
   }
 
   async close(): Promise<void> {

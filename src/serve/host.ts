@@ -5,7 +5,13 @@ import { CodedError } from '../lib/coded-error.ts';
 import { openModel } from '../weights/model-file.ts';
 import { Llama } from './llama.ts';
 import { Prompts } from './prompt.ts';
-import { type FromHost, HostOptions, type SampleRequest, ToHost } from './protocol.ts';
+import {
+  type EmbedRequest,
+  type FromHost,
+  HostOptions,
+  type SampleRequest,
+  ToHost,
+} from './protocol.ts';
 import { sample } from './sample.ts';
 
 const parent = connectParent<ToHost, FromHost>((raw) => ToHost.parse(raw));
@@ -42,6 +48,7 @@ async function handle(message: ToHost, llama: Llama, prompts: Prompts): Promise<
   running.set(request.id, abort);
   try {
     if (message.type === 'sample') await answer(message.request, llama, prompts, abort.signal);
+    else if (message.type === 'embed') await embed(message.request, llama, prompts, abort.signal);
     else {
       const { id, tokens, adapter } = message.request;
       prompts.checkTokens(tokens, llama.contextLength, 'tokens');
@@ -70,6 +77,18 @@ async function answer(
     if (signal.aborted) return; // the parent has forgotten this request
     void parent.send({ ...event, id });
   }
+}
+
+async function embed(
+  { id, adapter, prompt }: EmbedRequest,
+  llama: Llama,
+  prompts: Prompts,
+  signal: AbortSignal,
+): Promise<void> {
+  const tokens = prompts.encode(prompt, 'input');
+  prompts.checkTokens(tokens, llama.contextLength - 1, 'input');
+  const vector = await llama.embed(tokens, adapter, signal);
+  await parent.send({ type: 'embedded', id, vector, promptTokens: tokens.length });
 }
 
 function coded(error: unknown, fallback: string) {

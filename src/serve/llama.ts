@@ -6,11 +6,13 @@ import { dirname, join } from 'node:path';
 import {
   GgmlType,
   getLlama,
+  type LlamaContext,
   type LlamaContextOptions,
   type LlamaContextSequence,
   type Llama as LlamaEngine,
   LlamaLogLevel,
   type LlamaModel,
+  type LlamaModelOptions,
   type Token,
   TokenBias,
 } from 'node-llama-cpp';
@@ -62,12 +64,20 @@ const MAX_CONTEXTS = 4;
 const ONE_THREAD_BYTES = 16e6;
 const BATCH = 512; // tokens evaluated between two looks at the abort signal
 
+// Read by contexts for embeddings only; a model made for text says nothing about pooling.
+const MEAN_POOLING = { llama: { pooling_type: 1 } } as NonNullable<
+  LlamaModelOptions['metadataOverrides']
+>;
+// A pooled batch has an output per token, and each takes a vocabulary's size of memory.
+const EMBED_BATCH = 128;
+
 export class Llama {
   readonly contextLength: number;
   /** Weights and two contexts: the base model's and one adapter's. */
   readonly memoryBytes: number;
   readonly #model: LlamaModel;
   readonly #pool: Pool<LlamaContextSequence>;
+  readonly #embedders: Pool<LlamaContextSequence>;
   readonly #cache: Pick<LlamaContextOptions, 'flashAttention' | CacheType>;
   readonly #copies = new Map<string, string>();
   readonly #llama: LlamaEngine;
@@ -85,7 +95,7 @@ export class Llama {
       // Its default is at least 4: on two cores the threads then wait for each other.
       maxThreads: options.threads ?? 0,
     });
-    const model = await llama.loadModel({ modelPath: path });
+    const model = await llama.loadModel({ modelPath: path, metadataOverrides: MEAN_POOLING });
     const adapts = options.threads === null && model.size > ONE_THREAD_BYTES;
     llama.maxThreads = options.threads ?? (adapts ? llama.cpuMathCores : 1);
     const contextLength =
@@ -115,7 +125,12 @@ export class Llama {
     this.memoryBytes = memoryBytes;
     this.#pool = new Pool({
       maxContexts: MAX_CONTEXTS,
-      open: (key) => this.#open(key, parallel, threads),
+      open: (key) => this.#open(key, { sequences: parallel, threads: threads ?? 0 }),
+    });
+    const embedding = { sequences: 1, batchSize: EMBED_BATCH, _embeddings: true };
+    this.#embedders = new Pool({
+      maxContexts: 1,
+      open: (key) => this.#open(key, { ...embedding, threads: threads ?? 0 }),
     });
   }
 
@@ -181,9 +196,34 @@ export class Llama {
     }
   }
 
+  /** Mean of the last hidden states over all tokens, scaled to length 1. */
+  async embed(
+    tokens: readonly number[],
+    adapter: Adapter,
+    signal: AbortSignal,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { sequence, release } = await this.#borrow(adapter, [], signal, this.#embedders);
+    try {
+      await sequence.clearHistory();
+      let sum: Float64Array | null = null;
+      for (let start = 0; start < tokens.length; start += EMBED_BATCH) {
+        signal.throwIfAborted();
+        const part = tokens.slice(start, start + EMBED_BATCH);
+        await sequence.evaluateWithoutGeneratingNewTokens(part as Token[]);
+        const mean = pooled(sequence.context, part.length);
+        sum = mean.map((x, i) => part.length * x + (sum?.[i] ?? 0));
+      }
+      if (sum === null) throw new Error('an embedding of no tokens');
+      const length = Math.hypot(...sum);
+      return Float32Array.from(sum, (x) => x / length);
+    } finally {
+      release();
+    }
+  }
+
   async close(): Promise<void> {
     this.#cores?.close();
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#embedders.close()]);
     await this.#llama.dispose();
   }
 
@@ -191,11 +231,16 @@ export class Llama {
     return this.#model.isEogToken(id as Token);
   }
 
-  async #borrow(adapter: Adapter, prompt: readonly number[], signal: AbortSignal) {
+  async #borrow(
+    adapter: Adapter,
+    prompt: readonly number[],
+    signal: AbortSignal,
+    pool = this.#pool,
+  ) {
     const key = await contextKey(adapter);
     // Another version of the same file: its context would never be asked for again.
-    await this.#pool.drop((other) => isOlder(other, key));
-    const { sequence, release } = await this.#pool.borrow(key, signal, (free) => {
+    await pool.drop((other) => isOlder(other, key));
+    const { sequence, release } = await pool.borrow(key, signal, (free) => {
       const shared = free.map((one) => commonPrefix(one, prompt));
       return free[shared.indexOf(Math.max(...shared))]!;
     });
@@ -213,13 +258,13 @@ export class Llama {
     if (this.#cores !== null && this.#running === 1) this.#llama.maxThreads = this.#cores.count();
   }
 
-  async #open(key: string, parallel: number, threads: number | null) {
+  async #open(key: string, options: LlamaContextOptions & { readonly sequences: number }) {
+    const { sequences: parallel } = options;
     const { path } = JSON.parse(key) as ContextKey;
     try {
       const context = await this.#model.createContext({
+        ...options,
         contextSize: this.contextLength,
-        sequences: parallel,
-        threads: threads ?? 0,
         failedCreationRemedy: false, // a smaller context than promised would be a silent cut
         ...this.#cache,
         ...(await this.#lora(key)),
@@ -256,6 +301,12 @@ export class Llama {
     const onLoadProgress = () => void rm(folder, { recursive: true, force: true });
     return { lora: { adapters: [{ filePath, scale }], onLoadProgress } };
   }
+}
+
+/** Of the batch evaluated last. The library offers it for contexts without adapters only. */
+function pooled(context: LlamaContext, tokens: number): Float64Array {
+  type Native = { readonly _ctx: { getEmbedding(tokens: number): Float64Array } };
+  return (context as unknown as Native)._ctx.getEmbedding(tokens);
 }
 
 type ContextKey = { path: string | null; version: string; scale: number };

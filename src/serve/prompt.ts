@@ -23,10 +23,11 @@ export class Prompts {
     this.#stop = new Set(tokenizer.stopIds);
   }
 
-  encode(prompt: SampleRequest['prompt']): number[] {
+  /** `param` is the wire's name of a prompt of token ids. */
+  encode(prompt: SampleRequest['prompt'], param = 'prompt'): number[] {
     if (prompt.kind === 'chat') return this.#chat(prompt.messages);
     if (prompt.kind === 'text') return this.#text(prompt.text);
-    this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, 'prompt');
+    this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, param);
     return prompt.tokens.length > 0 ? prompt.tokens : this.#nothing();
   }
 

@@ -43,6 +43,10 @@ export const ScoreRequest = z.strictObject({
 });
 export type ScoreRequest = z.infer<typeof ScoreRequest>;
 
+/** The mean of the last hidden states over the tokens of a text, scaled to length 1. */
+export const EmbedRequest = z.strictObject({ id: z.string(), adapter: Adapter, prompt: Prompt });
+export type EmbedRequest = z.infer<typeof EmbedRequest>;
+
 /** Second argument of the host process, as JSON. */
 export const HostOptions = z.strictObject({
   /** Tokens of prompt and answer together. Null: the model's own, at most 4096. */
@@ -59,6 +63,7 @@ export type HostOptions = z.infer<typeof HostOptions>;
 export const ToHost = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('sample'), request: SampleRequest }),
   z.strictObject({ type: z.literal('score'), request: ScoreRequest }),
+  z.strictObject({ type: z.literal('embed'), request: EmbedRequest }),
   z.strictObject({ type: z.literal('cancel'), id: z.string() }),
 ]);
 export type ToHost = z.infer<typeof ToHost>;
@@ -96,6 +101,12 @@ export const FromHost = z.discriminatedUnion('type', [
     completionTokens: z.int(),
   }),
   z.strictObject({ type: z.literal('scored'), id: z.string(), logProbs: z.array(z.number()) }),
+  z.strictObject({
+    type: z.literal('embedded'),
+    id: z.string(),
+    vector: z.instanceof(Float32Array),
+    promptTokens: z.int(),
+  }),
   /** The request failed; the host lives on. `param` names the wire field where one is at fault. */
   z.strictObject({
     type: z.literal('error'),

@@ -10,6 +10,7 @@ import { guard } from './guard.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
+import { embeddings } from './routes/embeddings.ts';
 import { engines } from './routes/engines.ts';
 import { files } from './routes/files.ts';
 import { fineTunes } from './routes/fine-tunes.ts';
@@ -57,11 +58,13 @@ export function createApp(given: Deps): Hono<Env> {
     engines(deps, [
       ['chat/completions', chatCompletions(deps)],
       ['completions', completions(deps)],
+      ['embeddings', embeddings(deps)],
     ]),
   );
   app.route('/v1/models', models(deps));
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));
+  app.route('/v1/embeddings', embeddings(deps));
   app.route('/tunery/v1/keys', keys(deps));
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));

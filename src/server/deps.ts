@@ -3,8 +3,8 @@ import type { Context } from 'hono';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { HostEvent } from '../serve/client.ts';
-import type { SampleRequest } from '../serve/protocol.ts';
+import type { Embedding, HostEvent } from '../serve/client.ts';
+import type { EmbedRequest, SampleRequest } from '../serve/protocol.ts';
 import type { Store } from '../store/store.ts';
 import type { Keyring } from './auth-keys.ts';
 import type { Config } from './config.ts';
@@ -16,11 +16,19 @@ export type Sample = (
   signal: AbortSignal,
 ) => AsyncGenerator<HostEvent>;
 
+/** `Hosts.embed`: a text as a vector of length 1. */
+export type Embed = (
+  baseModel: string,
+  request: Omit<EmbedRequest, 'id'>,
+  signal: AbortSignal,
+) => Promise<Embedding>;
+
 export type Deps = {
   readonly store: Pick<Store, 'database' | 'blobs' | 'directory'>;
   readonly jobs: Jobs;
   readonly keys: Keyring;
   readonly sample: Sample;
+  readonly embed: Embed;
   readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;

@@ -96,7 +96,16 @@ export async function openServer({
       trainers: trainers ?? config.trainers,
       wandb: config.wandb,
     });
-    const deps = { store, jobs, keys, config, clock, log, sample: hosts.sample.bind(hosts) };
+    const deps = {
+      store,
+      jobs,
+      keys,
+      config,
+      clock,
+      log,
+      sample: hosts.sample.bind(hosts),
+      embed: hosts.embed.bind(hosts),
+    };
     await jobs.start();
     const stopSweep = sweep(deps);
     log.info({ directory: store.directory }, 'server.start');

@@ -36,6 +36,7 @@ export function countingApp({ store, seen = [], config = {}, now = Date.now, job
     jobs: jobs ?? counting,
     keys: createKeyring(store.database, { now }),
     sample: counter(seen),
+    embed: async () => ({ vector: Float32Array.of(0.6, 0.8), promptTokens: 2 }),
     config: { ...defaultConfig, ...config },
     clock: { now },
     log: createLog('silent'),
