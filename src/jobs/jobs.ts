@@ -1,4 +1,5 @@
 // What the server's routes call: fine-tuning jobs and the models they produce.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { entryBeside } from '../lib/child.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -12,6 +13,7 @@ import { eventsAfter, listEvents } from '../store/events.ts';
 import { deleteFile } from '../store/files.ts';
 import { type FineTuneFile, filesOfFineTunes } from '../store/fine-tune-files.ts';
 import { deleteJob, getJob, type JobStatus, listFineTunes, listJobs } from '../store/jobs.ts';
+import { hasModels } from '../store/models.ts';
 import type { Page, PageRequest } from '../store/page.ts';
 import type { Store } from '../store/store.ts';
 import { ALIASES_FILE, type Alias, modelAliases } from './aliases.ts';
@@ -26,7 +28,7 @@ import { launchProcess } from './launcher/process.ts';
 import { eventsOf } from './legacy-events.ts';
 import { modelRegistry } from './models.ts';
 import { PARITY_THRESHOLD } from './parity.ts';
-import type { Parts, Score } from './parts.ts';
+import { jobDirectory, type Parts, type Score } from './parts.ts';
 import type { Hyperparameters, LegacyOptions, TrainingOptions } from './protocol.ts';
 import { scheduler } from './scheduler.ts';
 import type { WandbServer } from './wandb.ts';
@@ -224,6 +226,9 @@ export function createJobs({
     remove: async (id) => {
       const { status } = await get(id);
       if (!(await deleteJob(query, id))) throw wrongState(id, status, 'deleted; cancel it first');
+      // A model that the job made has its adapter there.
+      if (!(await hasModels(query, id)))
+        await rm(jobDirectory(store, id), { recursive: true, force: true });
     },
     cancel: async (id) => {
       const at = seconds();

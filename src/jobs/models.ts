@@ -32,10 +32,10 @@ export function modelRegistry(
       aliases.list(),
     ]);
     const models = [...base.map(ofBase), ...tuned.map(ofRow)];
-    const called = models.map((model) => ({
-      ...model,
-      aliases: other.filter(({ target }) => target === model.id).map(({ name }) => name),
-    }));
+    const called = models.map((model) => {
+      const names = other.filter(({ target }) => target === model.id).map(({ name }) => name);
+      return names.length === 0 ? model : { ...model, aliases: names };
+    });
     // The operator's own names are models of their own in the list; OpenAI's would crowd it.
     const own = other.filter((alias) => alias.own && !models.some(({ id }) => id === alias.name));
     const named = await Promise.all(own.map(({ name }) => get(name)));

@@ -67,10 +67,16 @@ const refuse = (status: number, message: string, code: string | null, param: str
 export const unknownUrl = (method: string, path: string) =>
   refuse(
     404,
-    `Unknown request URL: ${method} ${path}. Please check the URL for typos, or see the docs at https://platform.openai.com/docs/api-reference/.`,
+    `Unknown request URL: ${method} ${path}. ${meant(path)}Please check the URL for typos, or see the docs at https://platform.openai.com/docs/api-reference/.`,
     'unknown_url',
     null,
   );
+
+/** Some guides print a path that never was one. */
+const meant = (path: string) =>
+  /^\/v1\/fine_tun(ing|es)\/?$/.test(path)
+    ? 'Fine-tuning jobs are at /v1/fine_tuning/jobs, and the older fine-tunes at /v1/fine-tunes. '
+    : '';
 
 export const badJson = (reason: string) =>
   refuse(

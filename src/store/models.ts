@@ -51,3 +51,9 @@ export async function deleteModel(query: Query, id: string): Promise<ModelRow | 
   ]);
   return row ?? null;
 }
+
+/** Whether a job's models are still there. */
+export async function hasModels(query: Query, jobId: string): Promise<boolean> {
+  const rows = await query('select 1 from models where job_id = $1 limit 1', [jobId]);
+  return rows.length > 0;
+}

@@ -2,12 +2,13 @@
 // the model taken from the path.
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
+import type { Caller } from '../auth.ts';
 import { type Deps, idOf } from '../deps.ts';
 import { invalidValue, modelNotFound, unknownUrl } from '../errors.ts';
 import { readBody } from '../read-body.ts';
 
 /** The routes of today, by what follows the engine's id; longer ones first. */
-export type EngineRoutes = readonly (readonly [tail: string, route: Hono])[];
+type EngineRoutes = readonly (readonly [tail: string, route: Hono])[];
 
 export function engines({ jobs, config }: Deps, routes: EngineRoutes): Hono {
   const find = async (c: Context) => {
@@ -21,9 +22,7 @@ export function engines({ jobs, config }: Deps, routes: EngineRoutes): Hono {
     return c.json({ object: 'list', data: [...ids].map(wireEngine) });
   });
   for (const [tail, route] of routes) {
-    route.onError((error) => {
-      throw error; // the app around this one answers
-    });
+    const today = withCaller(route);
     app.post(`/:id{.+}/${tail}`, async (c) => {
       const model = idOf(c, modelNotFound);
       const body = await readBody(c, z.looseObject({}), { ...config, strict: false });
@@ -33,22 +32,33 @@ export function engines({ jobs, config }: Deps, routes: EngineRoutes): Hono {
         body: JSON.stringify({ ...body, model }),
         signal: c.req.raw.signal,
       });
-      return await route.fetch(request);
+      return await today.fetch(request, { caller: c.get('caller') });
     });
   }
   return app
     .get('/:id{.+}', async (c) => c.json(wireEngine(await find(c))))
     .post('/:id{.+}', async (c) => {
       // Also the way of everything that engines once could do, such as /engines/ada/search.
-      const id = await find(c).catch(() => {
-        throw unknownUrl('POST', c.req.path);
-      });
+      const id = idOf(c, modelNotFound);
+      if ((await jobs.model(id)) === null) throw unknownUrl('POST', c.req.path);
       const { replicas = 1 } = await readBody(c, UpdateEngine, config);
       if (replicas !== 1)
         throw invalidValue('replicas', 'a model of this server has one replica; leave it out.');
       return c.json(wireEngine(id));
     });
 }
+
+/** The route by itself: who asks comes along, and the app around answers for its errors. */
+const withCaller = (route: Hono) =>
+  new Hono<{ Bindings: { caller: Caller } }>()
+    .use(async (c, next) => {
+      c.set('caller', c.env.caller);
+      await next();
+    })
+    .onError((error) => {
+      throw error;
+    })
+    .route('/', route);
 
 const UpdateEngine = z.looseObject({ replicas: z.int().optional() });
 
