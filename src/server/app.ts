@@ -15,6 +15,7 @@ import { engines } from './routes/engines.ts';
 import { files } from './routes/files.ts';
 import { fineTunes } from './routes/fine-tunes.ts';
 import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
+import { graders } from './routes/graders.ts';
 import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
 import { tunery } from './routes/tunery.ts';
@@ -51,6 +52,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/files', files(deps));
   app.route('/v1/uploads', uploads(deps));
   app.route('/v1/fine_tuning/jobs', fineTuningJobs(deps));
+  app.route('/v1/fine_tuning/alpha/graders', graders(deps));
   app.route('/v1/fine_tuning/checkpoints', checkpointPermissions(deps));
   app.route('/v1/fine-tunes', fineTunes(deps));
   app.route(
