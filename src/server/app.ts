@@ -18,6 +18,7 @@ import { fineTuningJobs } from './routes/fine-tuning-jobs.ts';
 import { graders } from './routes/graders.ts';
 import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
+import { moderations } from './routes/moderations.ts';
 import { tunery } from './routes/tunery.ts';
 import { uploads } from './routes/uploads.ts';
 
@@ -67,6 +68,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));
   app.route('/v1/embeddings', embeddings(deps));
+  app.route('/v1/moderations', moderations(deps));
   app.route('/tunery/v1/keys', keys(deps));
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));

@@ -16,6 +16,8 @@ export type Config = {
   readonly partLimit: number;
   readonly uploadLimit: number;
   readonly logLevel: LogLevel;
+  /** The guard model that answers for moderation; null: the bundled classifier does. */
+  readonly moderationModel: string | null;
   /** The table of other names for models; null: `models.aliases.json` in the data directory, if any. */
   readonly aliasesFile: string | null;
   /** Jobs that train at the same time. */
@@ -38,6 +40,7 @@ export const defaultConfig: Config = {
   partLimit: 64 * 1024 * 1024,
   uploadLimit: 8 * 1024 ** 3,
   logLevel: 'warn', // 'info' has a line per request
+  moderationModel: null,
   aliasesFile: null,
   trainers: 1,
   wandb: null,
@@ -56,6 +59,7 @@ export function readConfig(
     loopbackOnly: isLoopback(host),
     allowOpen: flag(env['TUNERY_ALLOW_OPEN'], 'TUNERY_ALLOW_OPEN'),
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
+    moderationModel: env['TUNERY_MODERATION_MODEL'] || null,
     aliasesFile: env['TUNERY_ALIASES'] || null,
     trainers: trainerCount(env['TUNERY_TRAINERS'] || String(defaultConfig.trainers)),
     wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),

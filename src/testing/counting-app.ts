@@ -19,9 +19,18 @@ type Options = {
   /** Instead of jobs that know the model `counter` and no other. */
   readonly jobs?: Jobs;
   readonly now?: () => number;
+  /** Instead of the sampler that counts. */
+  readonly sample?: Sample;
 };
 
-export function countingApp({ store, seen = [], config = {}, now = Date.now, jobs }: Options) {
+export function countingApp({
+  store,
+  seen = [],
+  config = {},
+  now = Date.now,
+  jobs,
+  sample,
+}: Options) {
   const counting = {
     resolve: async (name: string) =>
       name === 'counter' ? { id: name, base: '/counter.gguf', baseId: name, adapter: null } : null,
@@ -35,7 +44,7 @@ export function countingApp({ store, seen = [], config = {}, now = Date.now, job
     store,
     jobs: jobs ?? counting,
     keys: createKeyring(store.database, { now }),
-    sample: counter(seen),
+    sample: sample ?? counter(seen),
     embed: async () => ({ vector: Float32Array.of(0.6, 0.8), promptTokens: 2 }),
     config: { ...defaultConfig, ...config },
     clock: { now },
