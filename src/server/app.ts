@@ -3,7 +3,7 @@
 import { type Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { newId } from '../lib/id.ts';
-import { auth, metered } from './auth.ts';
+import { auth, metered, meteredEmbed } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { toWire, unknownUrl } from './errors.ts';
 import { guard } from './guard.ts';
@@ -25,7 +25,7 @@ import { uploads } from './routes/uploads.ts';
 type Env = { Variables: { requestId: string } };
 
 export function createApp(given: Deps): Hono<Env> {
-  const deps = { ...given, sample: metered(given.sample) };
+  const deps = { ...given, sample: metered(given.sample), embed: meteredEmbed(given.embed) };
   const { config, clock, log } = deps;
   const app = new Hono<Env>({ strict: false }); // a slash at the end means nothing
   app.use(async (c, next) => {

@@ -282,6 +282,29 @@ describe('on a server with keys', () => {
     expect(headers.get('x-ratelimit-remaining-tokens')).toBe(String(1000 - 20 * (7 + 3)));
   });
 
+  test('the tokens of embeddings and of a model that grades are charged too', async () => {
+    const { value } = await makeKey(shared, { tokens_per_minute: 100 }, sharedKey.value);
+    const left = async () =>
+      Number(
+        (await call(shared, '/v1/models/counter', { key: value })).headers.get(
+          'x-ratelimit-remaining-tokens',
+        ),
+      );
+    const embedding = { model: 'counter', input: 'one two' };
+    const { body } = await post(shared, '/v1/embeddings', embedding, value);
+    expect(await left()).toBe(100 - body.usage.total_tokens);
+    const grader = {
+      type: 'score_model',
+      name: 'judge',
+      model: 'counter',
+      input: [{ role: 'user', content: 'Rate.' }],
+      sampling_params: { max_completions_tokens: 3 },
+    };
+    const path = '/v1/fine_tuning/alpha/graders/run';
+    await post(shared, path, { grader, model_sample: 'x' }, value);
+    expect(await left()).toBe(100 - body.usage.total_tokens - (7 + 3));
+  });
+
   test('a quota that is used up is a 429 that clients do not try again', async () => {
     const { value, id } = await makeKey(shared, { token_quota: 12 }, sharedKey.value);
     expect((await post(shared, '/v1/chat/completions', chat, value)).status).toBe(200);

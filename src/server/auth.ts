@@ -7,7 +7,7 @@ import { unixSeconds } from '../lib/clock.ts';
 import type { KeyRow } from '../store/keys.ts';
 import { type Keyring, masked } from './auth-keys.ts';
 import { grants, type Scope, scopesFor } from './auth-scopes.ts';
-import type { Deps, Sample } from './deps.ts';
+import type { Deps, Embed, Sample } from './deps.ts';
 import {
   forbidden,
   lacksScope,
@@ -94,6 +94,15 @@ export const metered =
   (...request) => {
     const charge = charging.getStore();
     return charge === undefined ? sample(...request) : charged(sample(...request), charge);
+  };
+
+export const meteredEmbed =
+  (embed: Embed): Embed =>
+  async (...request) => {
+    const charge = charging.getStore();
+    const embedding = await embed(...request);
+    await charge?.(embedding.promptTokens);
+    return embedding;
   };
 
 async function* charged(
