@@ -1,0 +1,47 @@
+// A whole server on the tiny model, in the test's own process, and the rows that its tests train on.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startServer } from '../../src/server/start.ts';
+
+export type TinyServer = {
+  /** Ends in `/v1`. */
+  readonly base: string;
+  readonly directory: string;
+  readonly dataDir: string;
+  readonly write: (name: string, rows: readonly object[]) => Promise<string>;
+  readonly close: () => Promise<void>;
+};
+
+export async function startTinyServer(): Promise<TinyServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'tunery-client-'));
+  const dataDir = join(directory, 'data');
+  const server = await startServer({ port: 0, dataDir, modelsDirs: ['assets/models'] });
+  return {
+    base: `${server.url}/v1`,
+    directory,
+    dataDir,
+    write: async (name, rows) => {
+      const path = join(directory, name);
+      await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      return path;
+    },
+    close: async () => {
+      await server.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export const pairs = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    prompt: `Tim saw ${i} things ->`,
+    completion: ' red balls in the park. END',
+  }));
+
+/** Each label is one token of the tiny model. */
+export const labelled = (count: number, labels: readonly string[] = [' a', ' b']) =>
+  Array.from({ length: count }, (_, i) => ({
+    prompt: `The ${i % labels.length === 0 ? 'happy dog' : 'sad cat'} was here ${i}.\n\n###\n\n`,
+    completion: labels[i % labels.length]!,
+  }));
