@@ -1,4 +1,5 @@
 // Keys as clients meet them: who is let in, with which words the others are kept out, and what is counted.
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,6 +162,15 @@ test('every route of the server has a rule, so that its scope was thought about'
   expect(paths.length).toBeGreaterThan(20);
   expect(paths.filter(([method, path]) => scopesFor(method, path) === null)).toEqual([]);
   for (const [, path] of RULES) expect(path).toMatch(/^\/[^*]+[^/]$/);
+});
+
+test('the guide prints the table of scopes as it is', () => {
+  const guide = readFileSync('docs/guides/keys.md', 'utf8');
+  const table = RULES.map(
+    ([method, path, ...scopes]) =>
+      `| ${method === '*' ? 'any' : method} | \`${path}\` | ${scopes.join(' or ')} |\n`,
+  ).join('');
+  expect(guide).toContain(`| scope |\n|---|---|---|\n${table}`);
 });
 
 test('keys are listed without their value, revoked for ever, and expire', async () => {
