@@ -10,6 +10,7 @@ import {
   type LlamaContextOptions,
   type LlamaContextSequence,
   type Llama as LlamaEngine,
+  LlamaGrammarEvaluationState,
   LlamaLogLevel,
   type LlamaModel,
   type LlamaModelOptions,
@@ -40,6 +41,8 @@ export type SampleOptions = {
   readonly logitBias?: readonly (readonly [id: number, bias: number])[] | undefined;
   readonly frequencyPenalty?: number | undefined;
   readonly presencePenalty?: number | undefined;
+  /** What may be generated, in llama.cpp's notation; and tokens that never are, whatever fits. */
+  readonly grammar?: { readonly text: string; readonly forbidden: readonly number[] } | undefined;
 };
 
 export type Logprobs = {
@@ -158,6 +161,7 @@ export class Llama {
         seed,
         yieldEogToken: true,
         ...biases?.options,
+        ...(await this.#grammar(options)),
       });
       for await (const id of ids) {
         this.#useFreeCores();
@@ -229,6 +233,13 @@ export class Llama {
 
   isEndOfText(id: number): boolean {
     return this.#model.isEogToken(id as Token);
+  }
+
+  async #grammar({ grammar: wanted }: SampleOptions) {
+    if (wanted === undefined) return {};
+    const grammar = await this.#llama.createGrammar({ grammar: wanted.text });
+    const state = new LlamaGrammarEvaluationState({ model: this.#model, grammar });
+    return { grammarEvaluationState: state };
   }
 
   async #borrow(
@@ -366,14 +377,17 @@ async function cutTo(sequence: LlamaContextSequence, length: number): Promise<vo
  *  count × frequency + (count > 0) × presence. Null where nothing is asked for: the plain path. */
 function biasesOf(
   model: LlamaModel,
-  { logitBias = [], frequencyPenalty = 0, presencePenalty = 0 }: SampleOptions,
+  { logitBias = [], frequencyPenalty = 0, presencePenalty = 0, grammar }: SampleOptions,
 ) {
+  const forbidden = grammar?.forbidden ?? [];
   const penalized = frequencyPenalty !== 0 || presencePenalty !== 0;
-  if (logitBias.length === 0 && !penalized) return null;
+  if (logitBias.length + forbidden.length === 0 && !penalized) return null;
   const tokenBias = TokenBias.for(model);
   // Its `set` passes over tokens that end the text, which people do forbid by a bias.
   const { _biases: biases } = tokenBias as unknown as { readonly _biases: Map<Token, number> };
   for (const [id, bias] of logitBias) biases.set(id as Token, bias);
+  for (const id of forbidden)
+    if (!model.isEogToken(id as Token)) biases.set(id as Token, Number.NEGATIVE_INFINITY);
   const seen = new Set<Token>();
   const count = (id: Token) => {
     if (!penalized) return;

@@ -15,6 +15,8 @@ export class Prompts {
   readonly #template: string | null;
   readonly #special: SpecialTokens;
   readonly #stop: ReadonlySet<number>;
+  #untextual: readonly number[] | null = null;
+  #short: ReadonlySet<string> | null = null;
 
   constructor(tokenizer: Tokenizer, template: string | null, special: SpecialTokens) {
     this.#tokenizer = tokenizer;
@@ -29,6 +31,38 @@ export class Prompts {
     if (prompt.kind === 'text') return this.#text(prompt.text);
     this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, param);
     return prompt.tokens.length > 0 ? prompt.tokens : this.#nothing();
+  }
+
+  /** Number of tokens that a text takes by itself. */
+  count(text: string): number {
+    return this.#tokenizer.encode(text, { special: false }).length;
+  }
+
+  /** Tokens that a grammar must not use: control tokens, which have a name and no text, and bytes that
+   *  no UTF-8 text holds, which llama.cpp would take for the beginning of a character. */
+  get untextual(): readonly number[] {
+    this.#untextual ??= this.#ids().filter(
+      (id) => this.#tokenizer.isSpecial(id) || this.tokenBytes(id).some((byte) => NO_TEXT(byte)),
+    );
+    return this.#untextual;
+  }
+
+  /** The characters of a text that no tokens of this model can write. */
+  unwritable(text: string): string[] {
+    this.#short ??= new Set(
+      this.#ids()
+        .map((id) => this.shownBytes(id))
+        .filter(({ length }) => length > 0 && length <= 4)
+        .map((bytes) => Buffer.from(bytes).toString('latin1')),
+    );
+    return [...new Set(text)].filter((char) => {
+      const bytes = Buffer.from(char).toString('latin1');
+      return !this.#short?.has(bytes) && ![...bytes].every((byte) => this.#short?.has(byte));
+    });
+  }
+
+  #ids(): number[] {
+    return Array.from({ length: this.#tokenizer.vocabSize }, (_, id) => id);
   }
 
   isStop(id: number): boolean {
@@ -112,3 +146,4 @@ export class Prompts {
 }
 
 const NO_BYTES = new Uint8Array();
+const NO_TEXT = (byte: number) => byte === 0xc0 || byte === 0xc1 || byte >= 0xf5;

@@ -32,6 +32,8 @@ export const SampleRequest = z.strictObject({
   logitBias: z.array(z.tuple([z.int(), z.number()])).optional(),
   frequencyPenalty: z.number().optional(),
   presencePenalty: z.number().optional(),
+  /** The answer is JSON: any object, or what the schema accepts. `param` is its place in the request. */
+  json: z.strictObject({ schema: z.unknown(), param: z.string() }).optional(),
 });
 export type SampleRequest = z.infer<typeof SampleRequest>;
 

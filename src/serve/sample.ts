@@ -1,5 +1,7 @@
 // One request: prompt to tokens, tokens to pieces of text, until something says stop.
 import { CodedError } from '../lib/coded-error.ts';
+import { anyObject, jsonGrammar } from './grammar/json-schema.ts';
+import { Guide } from './guide.ts';
 import type { Llama, Logprobs } from './llama.ts';
 import { OutputText } from './output-text.ts';
 import type { Prompts } from './prompt.ts';
@@ -37,22 +39,38 @@ export async function* sample(
   let completionTokens = 0;
   let finishReason: End['finishReason'] = 'length';
   if (room > 0) {
-    const options = { ...request, seed: seedOf(request.seed) };
+    const guide = guideOf(request, prompts, room);
+    const options = { ...request, seed: seedOf(request.seed), grammar: guide?.grammar };
     for await (const { id, logprobs } of llama.sample(prompt, request.adapter, options, signal)) {
       if (prompts.isStop(id) || llama.isEndOfText(id)) {
         finishReason = 'stop';
         break;
       }
+      const bytes = prompts.shownBytes(id);
+      if (guide?.take(bytes, room - completionTokens - 1) === false) {
+        const { text, tokens } = guide.ending;
+        completionTokens += tokens;
+        yield piece(output.push(Buffer.from(text), null));
+        break;
+      }
       completionTokens += 1;
-      const step = output.push(prompts.shownBytes(id), logprobs && named(id, logprobs, prompts));
+      const step = output.push(bytes, logprobs && named(id, logprobs, prompts));
       if (step.text !== '' || step.marks.length > 0) yield piece(step);
-      if (output.stopped) finishReason = 'stop';
+      if (output.stopped || guide?.ended) finishReason = 'stop';
+      if (guide?.ended) break;
       if (output.stopped || completionTokens === room) break;
     }
   }
   const rest = output.finish();
   if (rest.text !== '' || rest.marks.length > 0) yield piece(rest);
   yield { type: 'end', finishReason, promptTokens: prompt.length, completionTokens };
+}
+
+function guideOf({ json }: SampleRequest, prompts: Prompts, room: number): Guide | null {
+  if (json === undefined) return null;
+  const { schema, param } = json;
+  const grammar = schema === null ? anyObject() : jsonGrammar(schema, param);
+  return new Guide(grammar, param, prompts, room);
 }
 
 /** Number of tokens that may be generated; the answer shares the context with the prompt. */

@@ -128,9 +128,9 @@ test.each([
   [{ ...chat, top_logprobs: 2 }, 'top_logprobs', 'invalid_value'],
   [{ ...chat, tools: [{ type: 'function' }] }, 'tools', 'unsupported_parameter'],
   [
-    { ...chat, response_format: { type: 'json_object' } },
-    'response_format',
-    'unsupported_parameter',
+    { ...chat, response_format: { type: 'json_schema' } },
+    'response_format.json_schema',
+    'missing_required_parameter',
   ],
   [{ ...chat, presence_penalty: 3 }, 'presence_penalty', 'decimal_above_max_value'],
   [{ ...chat, logit_bias: { 50: -101 } }, 'logit_bias.50', 'integer_below_min_value'],

@@ -15,7 +15,7 @@ import {
   usageOf,
 } from '../generate.ts';
 import { readBody } from '../read-body.ts';
-import { CreateChatCompletion, plainMessages } from '../schemas/chat-completions.ts';
+import { CreateChatCompletion, jsonOf, plainMessages } from '../schemas/chat-completions.ts';
 import { checkSampling, choiceSeed, samplingOf } from '../schemas/sampling.ts';
 import { primed, sseResponse } from '../sse.ts';
 
@@ -47,6 +47,7 @@ function choicesOf(body: CreateChatCompletion): ChoiceRequest[] {
     prompt: { kind: 'chat', messages: plainMessages(body.messages) },
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     ...samplingOf(body),
+    ...jsonOf(body.response_format),
     logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
   };
   return Array.from({ length: body.n }, (_, i) => ({ ...choice, seed: choiceSeed(body.seed, i) }));

@@ -1,6 +1,8 @@
 // POST /v1/chat/completions
 import { z } from 'zod';
+import type { SampleRequest } from '../../serve/protocol.ts';
 import { invalidValue, unsupported } from '../errors.ts';
+import { nullFree } from './common.ts';
 import { samplingShape } from './sampling.ts';
 
 const Part = z.looseObject({
@@ -14,6 +16,23 @@ const Message = z.looseObject({
   content: z.union([z.string(), z.array(Part)]).nullish(),
 });
 
+const ResponseFormat = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('text') }),
+  z.looseObject({ type: z.literal('json_object') }),
+  z.looseObject({
+    type: z.literal('json_schema'),
+    json_schema: nullFree(
+      z.looseObject({
+        name: z.string().regex(/^[\w-]{1,64}$/, 'expected at most 64 letters, digits, _ or -'),
+        description: z.string().optional(),
+        schema: z.record(z.string(), z.unknown()).optional(),
+        strict: z.boolean().optional(),
+      }),
+    ),
+  }),
+]);
+type ResponseFormat = z.infer<typeof ResponseFormat>;
+
 export const CreateChatCompletion = z.looseObject({
   ...samplingShape,
   messages: z.array(Message).min(1),
@@ -21,8 +40,17 @@ export const CreateChatCompletion = z.looseObject({
   max_completion_tokens: z.int().min(1).optional(),
   logprobs: z.boolean().default(false),
   top_logprobs: z.int().min(0).max(20).optional(),
+  response_format: ResponseFormat.default({ type: 'text' }),
 });
 export type CreateChatCompletion = z.infer<typeof CreateChatCompletion>;
+
+/** What the sampler is held to. A format without a schema means any object. */
+export function jsonOf(format: ResponseFormat): Pick<SampleRequest, 'json'> {
+  if (format.type === 'text') return {};
+  if (format.type === 'json_object') return { json: { schema: null, param: 'response_format' } };
+  const { schema = null } = format.json_schema;
+  return { json: { schema, param: 'response_format.json_schema.schema' } };
+}
 
 export type PlainMessage = { readonly role: string; readonly content: string };
 

@@ -46,10 +46,6 @@ const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly
       neutral: (value) => value === 'none' || value === 'auto',
       hint: 'leave it out',
     },
-    response_format: {
-      neutral: (value) => (value as { type?: unknown } | null)?.type === 'text',
-      hint: "only { type: 'text' } works",
-    },
     modalities: {
       neutral: (value) => Array.isArray(value) && value.every((kind) => kind === 'text'),
       hint: "only ['text'] works",
