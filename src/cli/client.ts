@@ -34,9 +34,11 @@ export type Client = {
   ) => AsyncGenerator<z.output<T>>;
 };
 
-/** `OPENAI_API_KEY` is what programs for the original read; undefined: none. */
-export const apiKey = (env: Cli['env']) =>
-  env['TUNERY_API_KEY'] || env['OPENAI_API_KEY'] || undefined;
+/** The variable that holds the key: `OPENAI_API_KEY` is what programs for the original read. */
+export const keyVariable = (env: Cli['env']): string | null =>
+  ['TUNERY_API_KEY', 'OPENAI_API_KEY'].find((name) => env[name]) ?? null;
+
+export const apiKey = (env: Cli['env']): string | undefined => env[keyVariable(env) ?? ''];
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 

@@ -94,5 +94,6 @@ const SHORTEST = 16; // of a shorter word the ends would be too much of it
 /** `sk-ab***wxyz`: enough to recognise a key, too little to use it. */
 export function masked(value: string): string {
   const plain = value.replace(/[^\x21-\x7e]/g, '?');
-  return plain.length < SHORTEST ? '***' : `${plain.slice(0, 5)}***${plain.slice(-4)}`;
+  if (plain.length < SHORTEST) return plain.startsWith('sk-') ? 'sk-***' : '***';
+  return `${plain.slice(0, 5)}***${plain.slice(-4)}`;
 }

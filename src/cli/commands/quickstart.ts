@@ -6,7 +6,7 @@ import { defineCommand } from 'citty';
 import OpenAI from 'openai';
 import { common, wholeNumber } from '../arguments.ts';
 import { type Cli, DEFAULT_HOST, DEFAULT_PORT } from '../cli.ts';
-import { apiKey, type Client, connect } from '../client.ts';
+import { apiKey, type Client, connect, keyVariable } from '../client.ts';
 import { Failure, reasonOf } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 import { defaultDataDir } from '../places.ts';
@@ -139,7 +139,7 @@ function printTrained(cli: Cli, { seconds, validLossBefore, validLossAfter }: Tr
 
 function printRecipes(cli: Cli, url: string, model: string, question: string): void {
   const { say } = cli;
-  const { curl, sdk } = recipes(url, model, question);
+  const { curl, sdk } = recipes(url, model, question, keyVariable(cli.env));
   for (const text of [
     `\n${say('quick.name', { model })}`,
     `\n${say('quick.try_curl')}\n${curl}`,

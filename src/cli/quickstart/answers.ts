@@ -83,15 +83,17 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** Commands that work as they are printed; test/quickstart.test.ts runs them. */
-export function recipes(url: string, model: string, question: string) {
+/** Commands that work as they are printed; test/quickstart.test.ts runs them. `keyFrom`: the variable that
+ *  holds the API key, whose value must not be printed; null: none is needed. */
+export function recipes(url: string, model: string, question: string, keyFrom: string | null) {
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: question }] });
   const quoted = body.replaceAll("'", String.raw`'\''`); // for a single-quoted shell word
-  const curl = `curl -s ${url}/chat/completions -H 'content-type: application/json' -d '${quoted}'`;
+  const auth = keyFrom === null ? '' : ` -H "authorization: Bearer $${keyFrom}"`;
+  const curl = `curl -s ${url}/chat/completions${auth} -H 'content-type: application/json' -d '${quoted}'`;
   const messages = `[{ role: 'user', content: ${JSON.stringify(question)} }]`;
   const sdk = [
     "import OpenAI from 'openai';",
-    `const openai = new OpenAI({ baseURL: '${url}', apiKey: 'none' });`,
+    `const openai = new OpenAI({ baseURL: '${url}', apiKey: ${keyFrom === null ? "'none'" : `process.env.${keyFrom}`} });`,
     `const answer = await openai.chat.completions.create({ model: '${model}', messages: ${messages} });`,
     'console.log(answer.choices[0].message.content);',
   ].join('\n');
