@@ -18,7 +18,7 @@ export type Found = {
 };
 
 /** Flags that collect; read them with `repeated`. */
-export const REPEATABLE: readonly string[] = ['models-dir', 'metadata'];
+export const REPEATABLE: readonly string[] = ['models-dir', 'metadata', 'where'];
 
 export async function findCommand(root: AnyCommand, argv: readonly string[], say: Say) {
   let command = root;
@@ -164,6 +164,8 @@ function checkWords(name: string, words: readonly string[], defs: ArgsDef, say: 
     throw usageError(say('usage.missing_argument', { command: name, name: upper, what }));
   }
   const extra = words[positional.length];
+  // `files` takes all that follow.
+  if (positional.at(-1)?.[0] === 'files') return;
   if (extra !== undefined) {
     throw usageError(say('usage.extra_argument', { command: name, value: extra }));
   }

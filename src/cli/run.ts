@@ -48,6 +48,8 @@ function rootCommand(cli: Cli): AnyCommand {
       models: sub('cli.models', async () =>
         (await import('./commands/models.ts')).modelsCommand(cli),
       ),
+      data: sub('cli.data', async () => (await import('./commands/data.ts')).dataCommand(cli)),
+      tools: sub('cli.tools', async () => (await import('./commands/tools.ts')).toolsCommand(cli)),
       files: sub('cli.files', async () => (await import('./commands/files.ts')).filesCommand(cli)),
       jobs: sub('cli.jobs', async () => (await import('./commands/jobs.ts')).jobsCommand(cli)),
       keys: sub('cli.keys', async () => (await import('./commands/keys.ts')).keysCommand(cli)),

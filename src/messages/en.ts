@@ -1,9 +1,13 @@
 // The catalogue of everything a person reads in the command line and the web pages, in English.
 // Keys are `area.what`; {names} are filled in by say.ts.
+import { checksEn } from './checks-en.ts';
+import { prepareEn } from './prepare-en.ts';
 import { tablesEn } from './tables-en.ts';
 
 export const en = {
+  ...checksEn,
   ...tablesEn,
+  ...prepareEn,
   'cli.usage': 'Usage',
   'cli.commands': 'Commands',
   'cli.arguments': 'Arguments',

@@ -78,4 +78,6 @@ export const tablesEn = {
   'data.nbsp.fix': 'Replace them by ordinary spaces; --fix does.',
   'data.comma': 'a comma follows the object',
   'data.comma.fix': 'Write objects on lines of their own without commas; --fix removes it.',
+  'data.other_form': 'the row is not in the form {form}: {reason}',
+  'data.other_form.fix': 'Correct it; --fix sets the row aside.',
 } as const;

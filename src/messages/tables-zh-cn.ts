@@ -74,4 +74,6 @@ export const tablesZhCN: Record<keyof typeof tablesEn, string> = {
   'data.nbsp.fix': '请换成普通空格；--fix 会这样做。',
   'data.comma': '对象后面有逗号',
   'data.comma.fix': '请每行写一个对象，不加逗号；--fix 会删除它。',
+  'data.other_form': '该行不是 {form} 形式：{reason}',
+  'data.other_form.fix': '请改正；--fix 会把该行放到一边。',
 };

@@ -1,0 +1,18 @@
+// tunery data …: from a messy file to rows one can trust. Works without a server.
+import { defineCommand } from 'citty';
+import type { MessageKey } from '../../messages/en.ts';
+import type { Cli } from '../cli.ts';
+import type { AnyCommand, LazyCommand } from '../command-line.ts';
+
+export function dataCommand(cli: Cli) {
+  const sub = (about: MessageKey, load: () => Promise<AnyCommand>): LazyCommand =>
+    Object.assign(load, { about: cli.say(about) });
+  return defineCommand({
+    meta: { name: 'data', description: cli.say('cli.data') },
+    subCommands: {
+      prepare: sub('cli.data.prepare', async () =>
+        (await import('./data-prepare.ts')).prepareCommand(cli),
+      ),
+    },
+  });
+}
