@@ -5,7 +5,15 @@ import { createReadStream } from 'node:fs';
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export type Line =
-  | { readonly kind: 'text'; readonly line: number; readonly text: string; readonly ended: boolean }
+  | {
+      readonly kind: 'text';
+      readonly line: number;
+      readonly text: string;
+      readonly ended: boolean;
+      /** Where the line's bytes are in the file, without its line break. */
+      readonly offset: number;
+      readonly bytes: number;
+    }
   | { readonly kind: 'too-long'; readonly line: number; readonly bytes: number }
   | { readonly kind: 'not-utf8'; readonly line: number }
   | { readonly kind: 'utf16' }
@@ -20,16 +28,20 @@ export async function* readLines(
   let line = 0;
   let pending: Buffer[] = [];
   let pendingBytes = 0;
+  let offset = 0;
   const flush = (ended: boolean): Line => {
     line += 1;
     const bytes = pendingBytes;
     const parts = pending;
+    const start = offset;
     pending = [];
     pendingBytes = 0;
+    offset += bytes + 1;
     if (bytes > maxLineBytes) return { kind: 'too-long', line, bytes };
     try {
       const text = decoder.decode(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
-      return { kind: 'text', line, text: text.endsWith('\r') ? text.slice(0, -1) : text, ended };
+      const whole = text.endsWith('\r') ? text.slice(0, -1) : text;
+      return { kind: 'text', line, text: whole, ended, offset: start, bytes };
     } catch {
       return { kind: 'not-utf8', line };
     }
@@ -48,6 +60,7 @@ export async function* readLines(
       if (chunk.subarray(0, 3).equals(UTF8_BOM)) {
         yield { kind: 'bom' };
         chunk = chunk.subarray(3);
+        offset = 3;
       }
     }
     let from = 0;

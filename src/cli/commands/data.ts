@@ -13,6 +13,7 @@ export function dataCommand(cli: Cli) {
       prepare: sub('cli.data.prepare', async () =>
         (await import('./data-prepare.ts')).prepareCommand(cli),
       ),
+      check: sub('cli.data.check', async () => (await import('./data-check.ts')).checkCommand(cli)),
     },
   });
 }

@@ -1,0 +1,163 @@
+// Near-duplicates: rows that share four fifths of their runs of five characters. One-permutation
+// MinHash (Li, Owen, Zhang 2012, arXiv:1208.1259) finds pairs that are likely, band by band; each pair
+// is then compared exactly. 128 bytes a row, and one band's keys at a time.
+import { Numbers } from './numbers.ts';
+
+const BINS = 64;
+const BANDS = 16;
+const BAND_ROWS = BINS / BANDS;
+const SHINGLE = 5;
+/** Share of runs in common from which two rows count as the same. */
+export const NEAR = 0.8;
+/** The estimate errs by 0.05 (one sigma): pairs below this are not worth reading again. */
+const WORTH_READING = 0.65;
+
+export type NearPair = { readonly row: number; readonly like: number };
+
+export class NearDuplicates {
+  #signatures = new Uint16Array(BINS * 1024);
+  readonly #rows = new Numbers();
+
+  /** Rows shorter than two runs are left to the search for exact duplicates. */
+  add(row: number, text: string): void {
+    const normal = normalText(text);
+    if (normal.length < 2 * SHINGLE) return;
+    const at = this.#rows.length * BINS;
+    if (at === this.#signatures.length) {
+      const larger = new Uint16Array(at * 2);
+      larger.set(this.#signatures);
+      this.#signatures = larger;
+    }
+    signatureInto(this.#signatures, at, normal);
+    this.#rows.push(row);
+  }
+
+  /** Each row that is like an earlier one, once. `textOf` reads a row again; `signal` ends the search. */
+  async find(
+    textOf: (row: number) => Promise<string>,
+    signal?: AbortSignal,
+  ): Promise<readonly NearPair[]> {
+    const count = this.#rows.length;
+    const cluster = Uint32Array.from({ length: count }, (_, i) => i);
+    const root = (i: number): number => {
+      let at = i;
+      while (cluster[at] !== at) {
+        cluster[at] = cluster[cluster[at]!]!;
+        at = cluster[at]!;
+      }
+      return at;
+    };
+    const texts = recent(async (i: number) =>
+      shinglesOf(normalText(await textOf(this.#rows.at(i)))),
+    );
+    const keys = new Float64Array(count);
+    for (let band = 0; band < BANDS; band++) {
+      for (let i = 0; i < count; i++) keys[i] = this.#bandKey(i, band) * ROWS_IN_KEY + i;
+      keys.sort();
+      for (let from = 0; from < count; ) {
+        const key = Math.floor(keys[from]! / ROWS_IN_KEY);
+        const first = keys[from]! - key * ROWS_IN_KEY;
+        let previous = first;
+        let at = from + 1;
+        for (; at < count && Math.floor(keys[at]! / ROWS_IN_KEY) === key; at++) {
+          const row = keys[at]! - key * ROWS_IN_KEY;
+          // In a crowd, the head and the neighbour stand for all: comparing every pair would never end.
+          for (const other of previous === first ? [first] : [first, previous]) {
+            const [a, b] = [root(row), root(other)];
+            if (a === b || this.#likeness(row, other) < WORTH_READING) continue;
+            if (jaccard(await texts(row), await texts(other)) < NEAR) continue;
+            cluster[Math.max(a, b)] = Math.min(a, b);
+          }
+          previous = row;
+        }
+        from = at;
+      }
+      signal?.throwIfAborted();
+    }
+    const pairs: NearPair[] = [];
+    for (let i = 0; i < count; i++)
+      if (root(i) !== i) pairs.push({ row: this.#rows.at(i), like: this.#rows.at(root(i)) });
+    return pairs;
+  }
+
+  #bandKey(i: number, band: number): number {
+    const at = i * BINS + band * BAND_ROWS;
+    let key = 0x811c9dc5;
+    for (let k = 0; k < BAND_ROWS; k++) key = mix(key ^ this.#signatures[at + k]!);
+    return key >>> 0;
+  }
+
+  #likeness(a: number, b: number): number {
+    let same = 0;
+    for (let k = 0; k < BINS; k++)
+      if (this.#signatures[a * BINS + k] === this.#signatures[b * BINS + k]) same += 1;
+    return same / BINS;
+  }
+}
+
+/** Key (32 bits) and row (21 bits) in one double: two million rows. */
+const ROWS_IN_KEY = 2 ** 21;
+
+/** Upper and lower case and white space make no difference. */
+export const normalText = (text: string) => text.toLowerCase().replace(/\s+/g, ' ').trim();
+
+const lowest = new Uint32Array(BINS);
+
+function signatureInto(signatures: Uint16Array, at: number, text: string): void {
+  lowest.fill(0xffffffff);
+  for (let i = 0; i + SHINGLE <= text.length; i++) {
+    const hash = shingleHash(text, i);
+    const bin = hash & (BINS - 1);
+    const value = hash >>> 6;
+    if (value < lowest[bin]!) lowest[bin] = value;
+  }
+  // An empty bin borrows from the next one that is not (Shrivastava, Li 2014, arXiv:1406.4784).
+  for (let bin = 0; bin < BINS; bin++) {
+    let from = bin;
+    while (lowest[from] === 0xffffffff) from = (from + 1) % BINS;
+    const distance = (from - bin + BINS) % BINS;
+    signatures[at + bin] = mix(lowest[from]! + distance * 0x9e3779b1) & 0xffff;
+  }
+}
+
+function shingleHash(text: string, from: number): number {
+  let hash = 0x9747b28c;
+  for (let i = from; i < from + SHINGLE; i++)
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x5bd1e995);
+  return mix(hash) >>> 0;
+}
+
+function mix(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+function shinglesOf(text: string): Set<number> {
+  const set = new Set<number>();
+  for (let i = 0; i + SHINGLE <= text.length; i++) set.add(shingleHash(text, i));
+  return set;
+}
+
+function jaccard(a: ReadonlySet<number>, b: ReadonlySet<number>): number {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  if (small.size < NEAR * large.size) return 0;
+  let same = 0;
+  for (const item of small) if (large.has(item)) same += 1;
+  return same / (a.size + b.size - same);
+}
+
+/** Rows of a crowd are asked for again and again. */
+function recent<T>(load: (key: number) => Promise<T>): (key: number) => Promise<T> {
+  const kept = new Map<number, T>();
+  return async (key) => {
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    const value = await load(key);
+    if (kept.size >= KEPT) kept.delete(kept.keys().next().value!);
+    kept.set(key, value);
+    return value;
+  };
+}
+const KEPT = 256;

@@ -1,0 +1,102 @@
+// What prompts have in common: a beginning that could be stripped, an ending that should be there, and
+// instructions that come so often that a model will not read them.
+import { hashText } from './hash-table.ts';
+
+/** Longest text that all prompts begin (and end) with. */
+export class CommonEdges {
+  #prefix: string | null = null;
+  #suffix: string | null = null;
+  rows = 0;
+
+  add(text: string): void {
+    this.rows += 1;
+    this.#prefix = this.#prefix === null ? text : shared(this.#prefix, text);
+    this.#suffix = this.#suffix === null ? text : sharedEnd(this.#suffix, text);
+  }
+
+  /** '' for fewer than three rows: two texts may agree by chance. */
+  get prefix(): string {
+    return this.rows < 3 ? '' : (this.#prefix ?? '');
+  }
+  get suffix(): string {
+    return this.rows < 3 ? '' : (this.#suffix ?? '');
+  }
+}
+
+function shared(a: string, b: string): string {
+  if (b.startsWith(a)) return a;
+  let i = 0;
+  while (i < a.length && i < b.length && a.charCodeAt(i) === b.charCodeAt(i)) i += 1;
+  return a.slice(0, i);
+}
+
+function sharedEnd(a: string, b: string): string {
+  if (b.endsWith(a)) return a;
+  let i = 0;
+  while (i < a.length && i < b.length && a.at(-1 - i) === b.at(-1 - i)) i += 1;
+  return a.slice(a.length - i);
+}
+
+/** Counts texts by hash, up to a bound, so that a file of only different ones costs no memory. */
+export class Repeats {
+  readonly #counts = new Map<number, { rows: number; readonly text: string }>();
+  readonly #most: number;
+  rows = 0;
+  /** Rows whose text was new when the table was full. */
+  uncounted = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(text: string): void {
+    this.rows += 1;
+    const [high, low] = hashText(text);
+    const key = (high & 0x1fffff) * 2 ** 32 + low;
+    const known = this.#counts.get(key);
+    if (known !== undefined) known.rows += 1;
+    else if (this.#counts.size >= this.#most) this.uncounted += 1;
+    else
+      this.#counts.set(key, { rows: 1, text: text.length > SHOWN ? text.slice(0, SHOWN) : text });
+  }
+
+  get distinct(): number {
+    return this.#counts.size + this.uncounted;
+  }
+
+  /** Most frequent first. */
+  top(count: number): readonly { readonly text: string; readonly rows: number }[] {
+    return [...this.#counts.values()].toSorted((a, b) => b.rows - a.rows).slice(0, count);
+  }
+}
+const SHOWN = 160;
+
+/** The part of a prompt that is an instruction: its first line or sentence. */
+export function instructionOf(prompt: string): string {
+  const head = prompt.length > 400 ? prompt.slice(0, 400) : prompt;
+  const end = head.search(/[\n。！？]|[.!?:](?:\s|$)/);
+  return end < 0 ? head : head.slice(0, end + 1);
+}
+
+const SEPARATORS = [
+  '\n\n###\n\n',
+  '\n###\n',
+  ' ->',
+  ' -->',
+  '\n\n===\n\n',
+  ' >>>',
+  '\n\n---\n\n',
+  '\n<|>\n',
+];
+
+/** A separator that stands in none of the prompts that were seen. */
+export class Separators {
+  readonly #free = new Set(SEPARATORS);
+  add(prompt: string): void {
+    for (const separator of this.#free)
+      if (prompt.includes(separator.trim())) this.#free.delete(separator);
+  }
+  get proposal(): string | null {
+    return SEPARATORS.find((separator) => this.#free.has(separator)) ?? null;
+  }
+}

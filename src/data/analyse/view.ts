@@ -1,0 +1,70 @@
+// What the analyses look at in a sample, whatever its form: what is asked, what is answered.
+import { contentText } from '../../tokenizer/messages.ts';
+import type { Sample } from '../convert/shapes.ts';
+import type { ChatMessage } from '../formats/chat.ts';
+
+export type View = {
+  /** System and developer messages, joined; null where there are none. */
+  readonly system: string | null;
+  /** Everything else that stands before the last answer. */
+  readonly prompt: string;
+  /** What is learned last: the last assistant message, the completion, the label, the text. */
+  readonly answer: string;
+  /** All that is learned. */
+  readonly answers: readonly string[];
+  /** Every text of the row, for searches. */
+  readonly texts: readonly string[];
+  readonly messages: readonly ChatMessage[] | null;
+};
+
+export function viewOf(sample: Sample): View {
+  switch (sample.kind) {
+    case 'chat':
+      return ofMessages(sample.value.messages);
+    case 'completion':
+      return plain(sample.prompt, sample.completion);
+    case 'class':
+      return plain(sample.text, sample.label);
+    case 'text':
+      return plain('', sample.text);
+    case 'preference': {
+      const view = ofMessages([...sample.input.messages, ...sample.preferred]);
+      return { ...view, texts: [...view.texts, ...sample.rejected.map(text)] };
+    }
+    default:
+      return sample satisfies never;
+  }
+}
+
+const text = ({ content }: ChatMessage) => {
+  try {
+    return contentText(content) ?? '';
+  } catch {
+    return ''; // a content that is no text is a problem of its own
+  }
+};
+
+const plain = (prompt: string, answer: string): View => ({
+  system: null,
+  prompt,
+  answer,
+  answers: [answer],
+  texts: [prompt, answer],
+  messages: null,
+});
+
+function ofMessages(messages: readonly ChatMessage[]): View {
+  let last = messages.length - 1;
+  while (last >= 0 && messages[last]!.role !== 'assistant') last -= 1;
+  const texts = messages.map(text);
+  let system: string | null = null;
+  let prompt = '';
+  const answers: string[] = [];
+  for (const [i, { role }] of messages.entries()) {
+    if (role === 'system' || role === 'developer')
+      system = system === null ? texts[i]! : `${system}\n${texts[i]!}`;
+    else if (i < last || last < 0) prompt = prompt === '' ? texts[i]! : `${prompt}\n${texts[i]!}`;
+    if (role === 'assistant') answers.push(texts[i]!);
+  }
+  return { system, prompt, answer: last < 0 ? '' : texts[last]!, answers, texts, messages };
+}

@@ -1,0 +1,441 @@
+// The whole check of a training file and, where there is one, its validation file: one pass over the
+// rows in constant memory, then the search for near-duplicates, which reads likely pairs again.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import {
+  type CounterName,
+  type Counter as FormatCounter,
+  FormatCounters,
+} from '../analyse/counters.ts';
+import { HashTable, hashText } from '../analyse/hash-table.ts';
+import { NEAR, NearDuplicates } from '../analyse/near.ts';
+import { type Distribution, distribution, Numbers } from '../analyse/numbers.ts';
+import { type View, viewOf } from '../analyse/view.ts';
+import { readSample, ShapeError } from '../convert/read.ts';
+import { type Shape, shapeOf } from '../convert/shapes.ts';
+import { openSource, rowReader, type Source, type SourceRow } from '../source/rows.ts';
+import { type Counter, isTemplateError } from './counter.ts';
+import { FileChecks, type FileReport, type GeneralWords } from './file-checks.ts';
+import { Faults, Findings } from './findings.ts';
+import { checkRow, formatFaults } from './row-checks.ts';
+
+export type CheckRequest = {
+  readonly path: string;
+  readonly valid: string | null;
+  readonly sheet?: string | undefined;
+  readonly encoding?: string | undefined;
+  /** Search for near-duplicates. */
+  readonly near: boolean;
+  /** Rows that the classifier of unsafe content looks at; 0 for none. */
+  readonly screen: number;
+};
+
+export type CheckParts = {
+  readonly counter: Counter;
+  /** True for unsafe text. */
+  readonly unsafe: ((text: string) => string | null) | null;
+  readonly general: GeneralWords;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+};
+export type Progress = {
+  readonly stage: 'rows' | 'near';
+  readonly rows: number;
+  readonly file: string;
+};
+
+export type Cut = { readonly line: number; readonly tokens: number; readonly over: number };
+const MOST_CUTS = 10_000;
+
+/** What is known of one file; the findings are said later, in a language. */
+export type CheckedFile = {
+  readonly path: string;
+  readonly name: string;
+  readonly format: string;
+  readonly shape: Shape | null;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** All rows, and those that are sound. */
+  readonly rows: number;
+  readonly sound: number;
+  readonly messages: Distribution | null;
+  readonly tokens: Distribution | null;
+  readonly assistant: Distribution | null;
+  /** Tokens of an epoch, each row at most the context. */
+  readonly tokensPerEpoch: number;
+  readonly targetsPerEpoch: number;
+  readonly cuts: readonly Cut[];
+  readonly cutRows: number;
+  readonly withoutSystem: number;
+  readonly withoutUser: number;
+  readonly counters: Readonly<Record<CounterName, FormatCounter>> | null;
+  readonly whole: FileReport;
+  readonly screened: number;
+  readonly findings: Findings;
+  readonly faults: Faults;
+};
+
+export type Checked = { readonly train: CheckedFile; readonly valid: CheckedFile | null };
+
+export async function checkData(request: CheckRequest, parts: CheckParts): Promise<Checked> {
+  const options = { sheet: request.sheet, encoding: request.encoding, signal: parts.signal };
+  const seen: Seen = {
+    rows: new HashTable(),
+    inputs: new HashTable(),
+    answers: new Numbers(),
+    lines: new Numbers(),
+    places: [],
+    near: request.near ? new NearDuplicates() : null,
+  };
+  const train = await openSource(request.path, options);
+  try {
+    const trainPass = new Pass(train, request, parts, seen, null);
+    await trainPass.run();
+    const trainRows = seen.lines.length;
+    const valid = request.valid === null ? null : await openSource(request.valid, options);
+    try {
+      const validPass = valid && new Pass(valid, request, parts, seen, trainRows);
+      await validPass?.run();
+      await findNear(seen, trainRows, trainPass, validPass, parts);
+      return {
+        train: await trainPass.finish(parts),
+        valid: validPass === null ? null : await validPass.finish(parts),
+      };
+    } finally {
+      await valid?.close();
+    }
+  } finally {
+    await train.close();
+  }
+}
+
+/** What rows are compared with, over both files; rows are numbered from 0. */
+type Seen = {
+  readonly rows: HashTable;
+  readonly inputs: HashTable;
+  /** Half a hash of each row's answer. */
+  readonly answers: Numbers;
+  readonly lines: Numbers;
+  readonly places: Place[];
+  readonly near: NearDuplicates | null;
+};
+type Place = {
+  readonly source: Source;
+  readonly offsets: Float64List;
+  readonly bytes: Numbers;
+  readonly first: number;
+};
+
+class Float64List {
+  #values = new Float64Array(1024);
+  length = 0;
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const larger = new Float64Array(this.length * 2);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    this.#values[this.length++] = value;
+  }
+  at(index: number): number {
+    return this.#values[index]!;
+  }
+}
+
+class Pass {
+  readonly findings = new Findings();
+  readonly faults = new Faults();
+  readonly #source: Source;
+  readonly #parts: CheckParts;
+  readonly #seen: Seen;
+  readonly #screen: number;
+  /** Rows before this one belong to the training file; null while that is read. */
+  readonly #trainRows: number | null;
+  readonly #place: Place;
+  readonly #file = new FileChecks();
+  readonly #counters = new FormatCounters();
+  readonly #messages = new Numbers();
+  readonly #tokens = new Numbers();
+  readonly #assistant = new Numbers();
+  readonly #cuts: Cut[] = [];
+  #shape: Shape | null = null;
+  #chat = false;
+  #rows = 0;
+  #sound = 0;
+  #cutRows = 0;
+  #tokensPerEpoch = 0;
+  #targetsPerEpoch = 0;
+  #withoutSystem = 0;
+  #withoutUser = 0;
+  #screened = 0;
+
+  constructor(
+    source: Source,
+    request: CheckRequest,
+    parts: CheckParts,
+    seen: Seen,
+    trainRows: number | null,
+  ) {
+    this.#source = source;
+    this.#parts = parts;
+    this.#seen = seen;
+    this.#screen = request.screen;
+    this.#trainRows = trainRows;
+    this.#place = {
+      source,
+      offsets: new Float64List(),
+      bytes: new Numbers(),
+      first: seen.lines.length,
+    };
+    seen.places.push(this.#place);
+  }
+
+  async run(): Promise<void> {
+    const { signal, onProgress } = this.#parts;
+    for await (const item of this.#source.items(signal)) {
+      if (item.kind === 'problem') {
+        this.faults.add(item, item.column);
+        if (item.line > 0 && item.level === 'error') this.#rows += 1;
+        continue;
+      }
+      this.#rows += 1;
+      this.#row(item);
+      if (this.#rows % PROGRESS_ROWS === 0)
+        onProgress?.({ stage: 'rows', rows: this.#rows, file: this.#source.name });
+    }
+  }
+
+  #row(item: SourceRow): void {
+    const { line, value } = item;
+    const shape = shapeOf(value);
+    if (shape === 'chat' || (shape === null && this.#shape === null)) {
+      this.#chat = true;
+      this.#counters.row(value, line);
+    } else if (this.#chat) this.#counters.row(value, line);
+    if (shape === null) {
+      const keys =
+        typeof value === 'object' && value !== null ? Object.keys(value).slice(0, 5) : [];
+      this.faults.add(whole('data.unknown_format', line, { got: keys.join(', ') }), null);
+      return;
+    }
+    this.#shape ??= shape;
+    if (shape !== this.#shape) {
+      this.findings.hit('other_form', line, { line, first: this.#shape, got: shape });
+      this.findings.set('other_form', { first: this.#shape });
+      return;
+    }
+    let faulty = false;
+    for (const fault of formatFaults(shape, value)) {
+      faulty = true;
+      this.faults.add({ ...fault, level: 'error', line }, null);
+    }
+    if (faulty) return;
+    let taken: ReturnType<typeof readSample>;
+    try {
+      taken = readSample(shape, value);
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      this.findings.hit('bad_row', line, { line, path: error.path, reason: error.message });
+      this.findings.set('bad_row', { path: error.path, reason: error.message });
+      return;
+    }
+    const view = viewOf(taken.sample);
+    if (!this.#count(taken.sample, view, line)) return;
+    this.#sound += 1;
+    checkRow(taken.sample, view, line, this.findings);
+    this.#file.add(taken.sample, view, line);
+    this.#compare(item, view, taken.sample.kind === 'preference');
+    this.#unsafe(view, line);
+  }
+
+  #count(sample: Parameters<Counter['row']>[0], view: View, line: number): boolean {
+    const { counter } = this.#parts;
+    let counted: ReturnType<Counter['row']>;
+    try {
+      counted = counter.row(sample);
+    } catch (error) {
+      if (!isTemplateError(error)) throw error;
+      this.findings.hit('not_printable', line, { line, reason: error.message });
+      this.findings.set('not_printable', { reason: error.message });
+      return false;
+    }
+    const { tokens, targets, assistant } = counted;
+    this.#tokens.push(tokens);
+    this.#assistant.push(assistant);
+    const kept = Math.min(tokens, counter.contextLength);
+    this.#tokensPerEpoch += kept;
+    this.#targetsPerEpoch += Math.min(targets, kept);
+    if (tokens > counter.contextLength) {
+      this.#cutRows += 1;
+      this.findings.hit('truncated_rows', line);
+      if (this.#cuts.length < MOST_CUTS)
+        this.#cuts.push({ line, tokens, over: tokens - counter.contextLength });
+    }
+    if (targets === 0) this.findings.hit('nothing_to_learn', line);
+    if (view.messages !== null) {
+      this.#messages.push(view.messages.length);
+      if (!view.messages.some(({ role }) => role === 'system')) this.#withoutSystem += 1;
+      if (!view.messages.some(({ role }) => role === 'user')) this.#withoutUser += 1;
+    }
+    return true;
+  }
+
+  #compare({ line, offset, bytes }: SourceRow, view: View, pair: boolean): void {
+    const { rows, inputs, answers, lines, near } = this.#seen;
+    const row = lines.length;
+    const input = `${view.system ?? ''}\u0000${view.prompt}`;
+    const answerHash = hashText(view.answer);
+    const whole = hashText(
+      pair || view.answers.length > 1 ? view.texts.join('\u0000') : `${input}\u0000${view.answer}`,
+    );
+    lines.push(line);
+    answers.push(answerHash[1]);
+    this.#place.offsets.push(offset);
+    this.#place.bytes.push(bytes);
+    const same = rows.putFirst(whole, row);
+    const asked = view.prompt.trim() === '' ? null : inputs.putFirst(hashText(input, 1), row);
+    if (same !== null) {
+      const like = lines.at(same);
+      const leak = this.#trainRows !== null && same < this.#trainRows;
+      this.findings.hit(leak ? 'leakage' : 'duplicate_exact', line, { line, like });
+      return;
+    }
+    if (asked !== null && !pair && answers.at(asked) !== answerHash[1]) {
+      const like = lines.at(asked);
+      if (this.#trainRows !== null && asked < this.#trainRows)
+        this.findings.hit('leakage', line, { line, like });
+      else this.findings.hit('conflicting_answers', line, { line, like });
+    }
+    near?.add(row, nearText(view));
+  }
+
+  /** Evenly spread over what is read so far: all rows up to the limit, then one in 2, 4, 8 … */
+  #unsafe(view: View, line: number): void {
+    const { unsafe } = this.#parts;
+    if (unsafe === null || this.#screen === 0) return;
+    const stride = 2 ** Math.max(0, Math.ceil(Math.log2(this.#sound / this.#screen)));
+    if (this.#sound % stride !== 0) return;
+    this.#screened += 1;
+    for (const text of view.texts) {
+      const category = text.trim() === '' ? null : unsafe(text);
+      if (category === null) continue;
+      this.findings.hit('unsafe_content', line, { line, category });
+      return;
+    }
+  }
+
+  async finish({ counter, general }: CheckParts): Promise<CheckedFile> {
+    const { findings, faults } = this;
+    const whole = this.#file.finish(findings, counter, general);
+    this.#judge();
+    return {
+      path: this.#source.path,
+      name: this.#source.name,
+      format: this.#source.format,
+      shape: this.#shape,
+      ...(await identity(this.#source.path)),
+      rows: this.#rows,
+      sound: this.#sound,
+      messages: distribution(this.#messages),
+      tokens: distribution(this.#tokens),
+      assistant: distribution(this.#assistant),
+      tokensPerEpoch: this.#tokensPerEpoch,
+      targetsPerEpoch: this.#targetsPerEpoch,
+      cuts: this.#cuts,
+      cutRows: this.#cutRows,
+      withoutSystem: this.#withoutSystem,
+      withoutUser: this.#withoutUser,
+      counters: this.#chat ? this.#counters.counters : null,
+      whole,
+      screened: this.#screened,
+      findings,
+      faults,
+    };
+  }
+
+  #judge(): void {
+    const { findings } = this;
+    const { contextLength, name } = this.#parts.counter;
+    if (this.#trainRows === null && this.#rows > 0) {
+      if (this.#sound < MIN_ROWS) findings.set('too_few_rows', { rows: this.#sound });
+      else if (this.#sound < FEW_ROWS) findings.set('few_rows', { rows: this.#sound });
+    }
+    if (this.#cutRows > 0)
+      findings.set('truncated_rows', { context: contextLength, tokenizer: name });
+    const refusals = findings.rows('refusal');
+    if (refusals > 0) findings.set('refusal', { percent: share(refusals, this.#sound) });
+    const boilerplate = findings.rows('boilerplate');
+    if (boilerplate > 0) {
+      if (boilerplate < this.#sound * 0.02) findings.drop('boilerplate');
+      else findings.set('boilerplate', { percent: share(boilerplate, this.#sound) });
+    }
+    const uploadable = ['chat', 'completion', 'preference'];
+    if (
+      this.#shape !== null &&
+      !(uploadable.includes(this.#shape) && this.#source.format === 'jsonl')
+    )
+      findings.set('foreign_format', { shape: this.#shape, format: this.#source.format });
+  }
+}
+
+/** The service refuses fewer than ten; a few hundred are the usual advice. */
+const MIN_ROWS = 10;
+const FEW_ROWS = 100;
+const PROGRESS_ROWS = 5000;
+
+const share = (part: number, all: number) => ((100 * part) / Math.max(1, all)).toFixed(1);
+const whole = (key: 'data.unknown_format', line: number, params: Record<string, string>) => ({
+  key,
+  level: 'error' as const,
+  line,
+  path: '',
+  params,
+});
+
+/** Without the system message, which many rows share. */
+const nearText = ({ prompt, answer }: View) => `${prompt}\n${answer}`;
+
+async function findNear(
+  { near, lines, places }: Seen,
+  trainRows: number,
+  train: Pass,
+  valid: Pass | null,
+  { signal, onProgress }: CheckParts,
+): Promise<void> {
+  if (near === null) return;
+  onProgress?.({ stage: 'near', rows: lines.length, file: '' });
+  const readers = await Promise.all(places.map(({ source }) => rowReader(source.jsonl)));
+  try {
+    const textOf = async (row: number) => {
+      const which = row < trainRows || places.length === 1 ? 0 : 1;
+      const { offsets, bytes, first } = places[which]!;
+      const text = await readers[which]!.read(offsets.at(row - first), bytes.at(row - first));
+      const value: unknown = JSON.parse(text);
+      return nearText(viewOf(readSample(shapeOf(value)!, value).sample));
+    };
+    for (const { row, like } of await near.find(textOf, signal)) {
+      const detail = { line: lines.at(row), like: lines.at(like) };
+      const inValid = valid !== null && row >= trainRows;
+      if (inValid && like < trainRows) valid.findings.hit('leakage_near', lines.at(row), detail);
+      else (inValid ? valid : train).findings.hit('duplicate_near', lines.at(row), detail);
+    }
+    const params = { share: NEAR * 100 };
+    for (const pass of [train, valid]) {
+      if (pass !== null && pass.findings.rows('duplicate_near') > 0)
+        pass.findings.set('duplicate_near', params);
+      if (pass !== null && pass.findings.rows('leakage_near') > 0)
+        pass.findings.set('leakage_near', params);
+    }
+  } finally {
+    await Promise.all(readers.map((reader) => reader.close()));
+  }
+}
+
+async function identity(path: string): Promise<{ bytes: number; sha256: string }> {
+  const { size } = await stat(path);
+  const hash = createHash('sha256');
+  if ((await stat(path)).isDirectory()) return { bytes: 0, sha256: '' };
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return { bytes: size, sha256: hash.digest('hex') };
+}

@@ -1,0 +1,88 @@
+// Every finding that a check can make besides format errors: how bad it is, and who may mend it. The
+// wording is in the catalogue under `check.CODE` and `check.CODE.fix`.
+import type { MessageKey } from '../../messages/en.ts';
+
+export type Severity = 'error' | 'warning' | 'info';
+/** `auto`: `--fix` applies it. `ask`: a person is asked first. Null: only the data's author can. */
+export type Fix = 'auto' | 'ask' | null;
+
+const rule = (severity: Severity, fix: Fix) => ({ severity, fix });
+
+export const CODES = {
+  // rows
+  foreign_format: rule('info', 'ask'),
+  other_form: rule('error', null),
+  bad_row: rule('error', null),
+  not_printable: rule('error', null),
+  too_few_rows: rule('warning', null),
+  few_rows: rule('info', null),
+  truncated_rows: rule('warning', null),
+  nothing_to_learn: rule('warning', 'ask'),
+  duplicate_exact: rule('warning', 'auto'),
+  duplicate_near: rule('info', 'ask'),
+  leakage: rule('warning', 'auto'),
+  leakage_near: rule('warning', 'ask'),
+  conflicting_answers: rule('warning', 'ask'),
+  // answers
+  blank_answer: rule('error', 'ask'),
+  short_answer: rule('info', null),
+  same_answer: rule('info', null),
+  echo: rule('warning', 'ask'),
+  loop: rule('warning', 'ask'),
+  refusal: rule('warning', 'ask'),
+  boilerplate: rule('info', null),
+  // texts
+  placeholder: rule('warning', null),
+  replacement_character: rule('warning', null),
+  mojibake: rule('warning', 'ask'),
+  control_characters: rule('warning', 'auto'),
+  lone_surrogate: rule('warning', 'auto'),
+  html_entities: rule('warning', 'ask'),
+  no_break_space_inside: rule('info', 'ask'),
+  // conversations
+  last_not_assistant: rule('warning', null),
+  assistant_first: rule('info', null),
+  same_role_twice: rule('warning', null),
+  late_system: rule('info', null),
+  no_user: rule('warning', null),
+  call_unanswered: rule('warning', null),
+  tool_undeclared: rule('warning', null),
+  tool_without_call: rule('warning', null),
+  arguments_not_json: rule('warning', null),
+  preference_identical: rule('error', 'ask'),
+  // people and safety
+  pii_email: rule('warning', 'ask'),
+  pii_phone: rule('warning', 'ask'),
+  pii_id_card: rule('warning', 'ask'),
+  pii_bank_card: rule('warning', 'ask'),
+  pii_secret: rule('warning', 'ask'),
+  identity_shift: rule('warning', 'ask'),
+  obedience_prompt: rule('warning', 'ask'),
+  harmful_demonstration: rule('warning', 'ask'),
+  unsafe_content: rule('warning', 'ask'),
+  // the file as a whole
+  label_typo: rule('warning', 'ask'),
+  label_imbalance: rule('warning', null),
+  label_few_rows: rule('info', null),
+  label_tokens: rule('warning', null),
+  label_first_token: rule('warning', null),
+  language_mix: rule('info', null),
+  language_switch: rule('info', null),
+  missing_system: rule('info', null),
+  system_share: rule('warning', null),
+  prompt_prefix: rule('info', 'ask'),
+  repeated_instruction: rule('info', null),
+  prompt_ending: rule('warning', 'ask'),
+  completion_start: rule('warning', 'auto'),
+  domain_overlap: rule('info', null),
+} as const satisfies Record<string, { severity: Severity; fix: Fix }> &
+  Record<CheckedCode, unknown>;
+
+export type Code = keyof typeof CODES;
+
+/** Every code has its two texts in the catalogue, and the other way round. */
+type CheckedCode = MessageKey extends infer K
+  ? K extends `check.${infer C}.fix`
+    ? C
+    : never
+  : never;

@@ -1,0 +1,74 @@
+// What one row shows by itself: format, texts, safety. Knows no other row.
+
+import { conversationFaults } from '../analyse/conversation.ts';
+import { answerPatterns, isLoop, safetyPatterns, textPatterns } from '../analyse/patterns.ts';
+import { findPii, type PiiKind } from '../analyse/pii.ts';
+import type { View } from '../analyse/view.ts';
+import type { Sample, Shape } from '../convert/shapes.ts';
+import { chatFindings, isObject } from '../formats/chat.ts';
+import { completionFindings } from '../formats/completion.ts';
+import type { Finding as Fault } from '../problems.ts';
+import type { Findings } from './findings.ts';
+
+/** What the API would refuse in a row of its own formats. */
+export function* formatFaults(shape: Shape, value: unknown): Generator<Fault> {
+  if (!isObject(value)) return;
+  if (shape === 'chat') yield* chatFindings(value);
+  if (shape === 'completion') yield* completionFindings(value);
+  if (shape === 'preference' && isObject(value['input']))
+    // The input ends before the answer.
+    for (const fault of chatFindings(value['input']))
+      if (fault.key !== 'data.no_assistant') yield { ...fault, path: `input.${fault.path}` };
+}
+
+export function checkRow(sample: Sample, view: View, line: number, found: Findings): void {
+  const { system, prompt, answer, answers, texts } = view;
+  if (sample.kind === 'chat') {
+    for (const code of conversationFaults(sample.value)) found.hit(code, line);
+  } else if (sample.kind === 'preference') {
+    if (JSON.stringify(sample.preferred) === JSON.stringify(sample.rejected))
+      found.hit('preference_identical', line);
+  }
+  for (const code of safetyPatterns(system, prompt, answers)) found.hit(code, line);
+  for (const item of answers) {
+    for (const code of answerPatterns(item)) found.hit(code, line);
+    if (isLoop(item)) found.hit('loop', line);
+  }
+  checkAnswer(sample, prompt, answer, line, found);
+  for (const [i, text] of texts.entries()) {
+    for (const code of textPatterns(text)) found.hit(code, line);
+    for (const { kind, start } of findPii(text))
+      found.hit(PII_CODES[kind], line, { line, text: i + 1, column: start + 1 });
+  }
+}
+
+const PII_CODES = {
+  email: 'pii_email',
+  phone: 'pii_phone',
+  id_card: 'pii_id_card',
+  bank_card: 'pii_bank_card',
+  secret: 'pii_secret',
+} as const satisfies Record<PiiKind, string>;
+
+/** A label may be one character; an answer to a question is rarely that short. */
+const SHORT = 2;
+
+function checkAnswer(
+  sample: Sample,
+  prompt: string,
+  answer: string,
+  line: number,
+  found: Findings,
+): void {
+  const trimmed = answer.trim();
+  if (trimmed === '') {
+    const calls =
+      sample.kind === 'chat' &&
+      sample.value.messages.some((m) => m['tool_calls'] ?? m['function_call']);
+    if (answer !== '' || (!calls && sample.kind !== 'chat' && sample.kind !== 'completion'))
+      found.hit('blank_answer', line);
+    return;
+  }
+  if (trimmed.length < SHORT) found.hit('short_answer', line);
+  if (prompt.length > 20 && trimmed === prompt.trim()) found.hit('echo', line);
+}

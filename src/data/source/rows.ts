@@ -1,0 +1,244 @@
+// Any input as a stream of JSON rows with the line and the place of each. JSONL is read as it lies;
+// whatever else there is (tables, archives, folders, JSON lists) is first spooled to JSONL, so that
+// what comes after can go back to a row's bytes.
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { Params } from '../../messages/say.ts';
+import { MAX_LINE_BYTES, readLines } from '../lines.ts';
+import { finding, type Problem, type ProblemKey } from '../problems.ts';
+import { readTable, type TableOptions } from '../read-table/read-table.ts';
+import { jsonErrorAt } from './json-error.ts';
+import { doubledKey } from './keys.ts';
+
+export type SourceRow = {
+  readonly kind: 'row';
+  /** Line of the file, or the number that its reader gives a record. */
+  readonly line: number;
+  /** Number of the row, from 1, whether sound or not. */
+  readonly example: number;
+  /** Bytes of the row in `jsonl`. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly text: string;
+  readonly value: unknown;
+};
+/** `column` from 1, where the fault has one. */
+export type SourceProblem = Problem & { readonly column: number | null };
+export type SourceItem = SourceRow | SourceProblem;
+
+export type Source = {
+  readonly path: string;
+  readonly name: string;
+  /** Of the input: jsonl, json, csv … */
+  readonly format: string;
+  /** The rows as JSONL; the input itself where it is that. */
+  readonly jsonl: string;
+  readonly items: (signal?: AbortSignal) => AsyncGenerator<SourceItem>;
+  /** A line of a JSONL input as it stands, for faults that can be mended; null for other inputs. */
+  readonly raw: (line: number) => Promise<string | null>;
+  readonly close: () => Promise<void>;
+};
+
+export type SourceOptions = Pick<TableOptions, 'encoding' | 'sheet'> & {
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** JSON lists up to this size are read whole; beyond, through the streaming reader of tables. */
+const WHOLE_JSON_BYTES = 64 * 1024 * 1024;
+
+/** Throws TableError or the system's error when the input cannot be read at all. */
+export async function openSource(path: string, options: SourceOptions = {}): Promise<Source> {
+  const { size } = await stat(path);
+  const name = basename(path);
+  const direct = options.encoding === undefined && /\.(jsonl|ndjson)$/i.test(name);
+  if (direct)
+    return {
+      path,
+      name,
+      format: 'jsonl',
+      jsonl: path,
+      items: (signal) => jsonlItems(path, null, [], signal),
+      raw: lineReader(path),
+      close: async () => {},
+    };
+  const whole =
+    /\.json$/i.test(name) && size <= WHOLE_JSON_BYTES && options.encoding === undefined
+      ? listIn(await readFile(path))
+      : null;
+  const folder = await mkdtemp(join(tmpdir(), 'tunery-rows-'));
+  try {
+    const jsonl = join(folder, `${randomUUID()}.jsonl`);
+    const spooled =
+      whole === null ? await spoolTable(path, jsonl, options) : await spoolList(whole, jsonl);
+    return {
+      path,
+      name,
+      format: spooled.format,
+      jsonl,
+      items: (signal) => jsonlItems(jsonl, spooled.lines, spooled.problems, signal),
+      raw: async () => null,
+      close: () => rm(folder, { recursive: true, force: true }),
+    };
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The list a JSON file is, or that its only key holds; null for anything else. */
+function listIn(bytes: Buffer): readonly unknown[] | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''));
+  } catch {
+    return null; // the reader of tables says what is wrong, and reads JSONL that is named .json
+  }
+  return Array.isArray(value) ? (value as unknown[]) : null;
+}
+
+type Spooled = {
+  readonly format: string;
+  /** Source line of each spooled row. */
+  readonly lines: readonly number[];
+  readonly problems: readonly Problem[];
+};
+
+async function spoolList(list: readonly unknown[], output: string): Promise<Spooled> {
+  const write = await writer(output);
+  for (const item of list) await write.line(JSON.stringify(item));
+  await write.end();
+  return { format: 'json', lines: list.map((_, i) => i + 1), problems: [] };
+}
+
+async function spoolTable(path: string, output: string, options: SourceOptions): Promise<Spooled> {
+  const table = await readTable({ path }, options);
+  try {
+    const write = await writer(output);
+    const lines: number[] = [];
+    const problems: Problem[] = [];
+    for await (const item of table.items) {
+      if (item.kind === 'problem') problems.push(item);
+      else {
+        lines.push(item.line);
+        await write.line(JSON.stringify(item.values));
+      }
+    }
+    await write.end();
+    return { format: table.format, lines, problems };
+  } finally {
+    await table.close();
+  }
+}
+
+async function writer(path: string) {
+  const stream = createWriteStream(path);
+  await once(stream, 'open');
+  return {
+    line: async (text: string) => {
+      if (!stream.write(`${text}\n`)) await once(stream, 'drain');
+    },
+    end: async () => {
+      stream.end();
+      await once(stream, 'close');
+    },
+  };
+}
+
+const problem = (
+  line: number,
+  example: number,
+  key: ProblemKey,
+  params: Params = {},
+  column: number | null = null,
+): SourceProblem => ({
+  kind: 'problem',
+  level: 'error',
+  line,
+  example,
+  ...finding('', key, params),
+  column,
+});
+
+async function* jsonlItems(
+  path: string,
+  lines: readonly number[] | null,
+  problems: readonly Problem[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SourceItem> {
+  for (const item of problems) yield { ...item, column: null };
+  let example = 0;
+  let seen = 0;
+  for await (const line of readLines(path)) {
+    if (line.kind === 'utf16') return yield problem(0, 0, 'data.utf16');
+    if (line.kind === 'bom') {
+      yield { ...problem(0, 0, 'data.bom'), level: 'note' };
+      continue;
+    }
+    if (line.kind === 'text' && line.text.trim() === '') continue;
+    example += 1;
+    if (++seen % CHECK_SIGNAL === 0) signal?.throwIfAborted();
+    const at = lines?.[line.line - 1] ?? line.line;
+    if (line.kind === 'too-long')
+      yield problem(at, example, 'data.line_too_long', {
+        bytes: line.bytes,
+        limit: MAX_LINE_BYTES,
+      });
+    else if (line.kind === 'not-utf8') yield problem(at, example, 'data.not_utf8');
+    else yield parsed(at, example, line);
+  }
+  if (example === 0 && problems.length === 0) yield problem(0, 0, 'data.empty_file');
+}
+
+const CHECK_SIGNAL = 1000;
+
+type TextLine = { readonly text: string; readonly offset: number; readonly bytes: number };
+
+function parsed(line: number, example: number, { text, offset, bytes }: TextLine): SourceItem {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const found = jsonErrorAt(text);
+    const column = found === null ? null : found.at + 1;
+    if (text.includes('\u00a0') && jsonErrorAt(text.replaceAll('\u00a0', ' ')) === null)
+      return problem(line, example, 'data.no_break_space', {}, column);
+    if (found?.early === true && /^\s*\{/.test(text))
+      return problem(line, example, 'data.truncated', {}, column);
+    const reason = (error as Error).message.replace(/( in JSON)? at position.*$/, '');
+    return problem(line, example, 'data.not_json', { reason }, column);
+  }
+  const key = doubledKey(text, value);
+  if (key !== null) return problem(line, example, 'data.doubled_key', { key });
+  return { kind: 'row', line, example, offset, bytes, text, value };
+}
+
+/** The text of rows at known places, for a second look. */
+export async function rowReader(jsonl: string) {
+  const file = await open(jsonl);
+  return {
+    read: async (offset: number, bytes: number): Promise<string> => {
+      const buffer = Buffer.allocUnsafe(bytes);
+      await file.read(buffer, 0, bytes, offset);
+      return buffer.toString('utf8');
+    },
+    close: () => file.close(),
+  };
+}
+
+/** Lines are asked for in rising order, so the file is read once. */
+function lineReader(path: string) {
+  let lines: ReturnType<typeof readLines> | null = null;
+  return async (wanted: number): Promise<string | null> => {
+    lines ??= readLines(path);
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done) return null;
+      if ('line' in value && value.line === wanted)
+        return value.kind === 'text' ? value.text : null;
+    }
+  };
+}

@@ -1,0 +1,122 @@
+// What the server or the command line and the child of a data task say to each other. Data tasks run
+// in a child of their own: they take long, and only a child may open a model's tokenizer.
+import { z } from 'zod';
+
+const language = z.enum(['en', 'zh-CN']);
+const reading = {
+  path: z.string().min(1),
+  sheet: z.string().optional(),
+  encoding: z.string().optional(),
+};
+
+export const CheckTask = z.object({
+  kind: z.literal('check'),
+  ...reading,
+  valid: z.string().nullable(),
+  /** Path of a GGUF file or folder; null: tokens are counted with cl100k_base. */
+  model: z.string().nullable(),
+  /** What the report calls it. */
+  modelName: z.string().nullable(),
+  contextLength: z.int().min(8).nullable(),
+  near: z.boolean(),
+  screen: z.int().min(0),
+  prices: z.string().nullable(),
+  /** Writes an HTML page there. */
+  html: z.string().nullable(),
+  /** Null: nothing is mended. Otherwise where the mended files go. */
+  fix: z.object({ output: z.string(), validOutput: z.string().nullable() }).nullable(),
+  language,
+});
+export type CheckTask = z.infer<typeof CheckTask>;
+
+export const PreviewTask = z.object({
+  kind: z.literal('preview'),
+  ...reading,
+  model: z.string().min(1),
+  contextLength: z.int().min(8).nullable(),
+  /** Numbers of rows from 1; null: the first `count`. */
+  rows: z.array(z.int().min(1)).nullable(),
+  count: z.int().min(1).max(1000),
+});
+export type PreviewTask = z.infer<typeof PreviewTask>;
+
+export const ConvertTask = z.object({
+  kind: z.literal('convert'),
+  ...reading,
+  /** Name of the set inside a dataset_info.json; null for other inputs. */
+  set: z.string().nullable(),
+  /** Null: found by looking at the rows. */
+  from: z.string().nullable(),
+  to: z.string(),
+  output: z.string(),
+  system: z.string().nullable(),
+  separator: z.string(),
+  stop: z.string(),
+  /** Placeholder → text, and any text → another. */
+  fill: z.record(z.string(), z.string()),
+  replace: z.array(z.tuple([z.string().min(1), z.string()])),
+  /** Own keys → known ones. */
+  map: z.record(z.string(), z.string()),
+  /** Draws this many rows. */
+  sample: z.int().min(1).nullable(),
+  seed: z.int().min(0),
+  language,
+});
+export type ConvertTask = z.infer<typeof ConvertTask>;
+
+export const TransformTask = z.object({
+  kind: z.literal('transform'),
+  ...reading,
+  output: z.string(),
+  /** Steps in order; their form is src/data/transform/steps.ts. */
+  steps: z.array(z.unknown()),
+  seed: z.int().min(0),
+  model: z.string().nullable(),
+});
+export type TransformTask = z.infer<typeof TransformTask>;
+
+export const OverlapTask = z.object({
+  kind: z.literal('overlap'),
+  ...reading,
+  other: z.string().min(1),
+});
+export type OverlapTask = z.infer<typeof OverlapTask>;
+
+export const DataTask = z.discriminatedUnion('kind', [
+  CheckTask,
+  PreviewTask,
+  ConvertTask,
+  TransformTask,
+  OverlapTask,
+]);
+export type DataTask = z.infer<typeof DataTask>;
+
+export const ToData = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('task'), task: DataTask }),
+  /** Codes of the fixes that were agreed to. */
+  z.object({ type: z.literal('answers'), codes: z.array(z.string()) }),
+]);
+export type ToData = z.infer<typeof ToData>;
+
+export const Question = z.object({
+  code: z.string(),
+  file: z.enum(['train', 'valid']),
+  rows: z.int(),
+  message: z.string(),
+  advice: z.string(),
+});
+export type Question = z.infer<typeof Question>;
+
+export const FromData = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('progress'), stage: z.string(), rows: z.int(), file: z.string() }),
+  /** Waits for `answers`. */
+  z.object({ type: z.literal('questions'), report: z.unknown(), questions: z.array(Question) }),
+  z.object({ type: z.literal('result'), value: z.unknown() }),
+  z.object({
+    type: z.literal('fail'),
+    code: z.string(),
+    message: z.string(),
+    param: z.string().nullable(),
+  }),
+]);
+export type FromData = z.infer<typeof FromData>;

@@ -1,0 +1,48 @@
+// Runs one data task in a child process and hands its result back. For the server and for the command
+// line, which works without a server here.
+import { Child, describeExit, entryBeside } from '../lib/child.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { type DataTask, FromData, type Question, type ToData } from './data-protocol.ts';
+
+export type DataTaskOptions = {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Extract<FromData, { type: 'progress' }>) => void;
+  /** Asked once, when a check wants to mend something; without it, nothing that needs asking is done. */
+  readonly ask?: (questions: readonly Question[], report: unknown) => Promise<readonly string[]>;
+};
+
+/** Throws CodedError with what the task found wrong, and the signal's reason when it is aborted. */
+export async function runDataTask(
+  task: DataTask,
+  { signal, onProgress, ask }: DataTaskOptions = {},
+): Promise<unknown> {
+  signal?.throwIfAborted();
+  const child = new Child<ToData, FromData>(entryBeside(import.meta.url, 'work/data-process'), {
+    parse: (raw) => FromData.parse(raw),
+  });
+  const stop = () => child.kill();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    return await new Promise<unknown>((resolve, reject) => {
+      child.onMessage((message) => {
+        if (message.type === 'progress') onProgress?.(message);
+        else if (message.type === 'result') resolve(message.value);
+        else if (message.type === 'fail')
+          reject(new CodedError(message.code, message.message, { param: message.param }));
+        else
+          (ask?.(message.questions, message.report) ?? Promise.resolve([])).then(
+            (codes) => child.send({ type: 'answers', codes: [...codes] }),
+            reject,
+          );
+      });
+      void child.exited.then((exit) => {
+        if (signal?.aborted) reject(signal.reason as Error);
+        else reject(new Error(`The data process ${describeExit(exit)}`));
+      });
+      child.send({ type: 'task', task });
+    });
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await child.close();
+  }
+}
