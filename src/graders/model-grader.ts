@@ -27,15 +27,25 @@ export function requestOf(grader: ScoreModel | LabelModel, facts: Facts): ModelR
   const { temperature, top_p, seed, max_completions_tokens } = grader.sampling_params ?? {};
   return {
     model: grader.model,
-    messages: grader.input.map((message) => ({
-      role: message.role,
-      content: fill(textOf(message), facts),
-    })),
+    messages: promptOf(grader, facts),
     temperature: temperature ?? 0,
     topP: top_p ?? 1,
     seed: seed ?? null,
     maxTokens: max_completions_tokens ?? null,
   };
+}
+
+function promptOf(grader: ScoreModel | LabelModel, facts: Facts): ModelRequest['messages'] {
+  const messages = grader.input.map((message) => ({
+    role: message.role,
+    content: fill(textOf(message), facts),
+  }));
+  if (grader.type === 'score_model') return messages;
+  // The original holds its models to the labels by a schema; small models need to be told.
+  const last = messages.at(-1)!; // the schema asks for one
+  const labels = `Answer with one of these labels and nothing else: ${grader.labels.join(', ')}`;
+  if (last.role !== 'user') return [...messages, { role: 'user', content: labels }];
+  return [...messages.slice(0, -1), { role: 'user', content: `${last.content}\n\n${labels}` }];
 }
 
 const NUMBER = /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/;

@@ -226,6 +226,29 @@ test('an answer without a number and a model that fails are told apart', async (
   });
 });
 
+const mood = (input: object[]) => ({
+  type: 'label_model',
+  name: 'mood',
+  model: 'judge-1',
+  input,
+  labels: ['very positive', 'positive', 'negative'],
+  passing_labels: ['positive', 'very positive'],
+});
+
+test('label_model tells the model its labels in the last message of the user', async () => {
+  const seen: ModelRequest[] = [];
+  const user = { role: 'user', content: 'Mood of {{item.text}}?' };
+  const system = { role: 'system', content: 'Say the mood.' };
+  await grade(mood([system, user]), 'x', { text: 'rain' }, saying('negative', seen));
+  await grade(mood([system]), 'x', {}, saying('negative', seen));
+  const labels =
+    'Answer with one of these labels and nothing else: very positive, positive, negative';
+  expect(seen.map(({ messages }) => messages)).toEqual([
+    [system, { role: 'user', content: `Mood of rain?\n\n${labels}` }],
+    [system, { role: 'user', content: labels }],
+  ]);
+});
+
 test.each([
   ['positive', 1, []],
   [' "Positive".', 1, []],
@@ -234,14 +257,7 @@ test.each([
   ['positive or negative', 0, ['model_grader_parse_error']],
   ['no idea', 0, ['model_grader_parse_error']],
 ])('label_model reads %j', async (answer, reward, flags) => {
-  const grader = {
-    type: 'label_model',
-    name: 'mood',
-    model: 'judge-1',
-    input: [{ role: 'user', content: 'Mood of {{item.text}}?' }],
-    labels: ['very positive', 'positive', 'negative'],
-    passing_labels: ['positive', 'very positive'],
-  };
+  const grader = mood([{ role: 'user', content: 'Mood of {{item.text}}?' }]);
   const result = await grade(grader, 'x', { text: 'rain' }, saying(answer));
   expect(result).toMatchObject({ reward, flags });
 });
