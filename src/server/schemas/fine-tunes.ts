@@ -4,16 +4,19 @@ import { Hyperparameters, type LegacyOptions, TrainingOptions } from '../../jobs
 import { invalidValue, missingParameter } from '../errors.ts';
 import { nullFree } from './common.ts';
 
-const { n_epochs, batch_size, learning_rate_multiplier } = Hyperparameters.shape;
+// Without their defaults: what was not sent may stand in `hyperparameters`.
+const knobs = {
+  n_epochs: Hyperparameters.shape.n_epochs.unwrap().optional(),
+  batch_size: Hyperparameters.shape.batch_size.unwrap().optional(),
+  learning_rate_multiplier: Hyperparameters.shape.learning_rate_multiplier.unwrap().optional(),
+};
 
 export const CreateFineTune = z.looseObject({
   training_file: z.string().min(1),
   validation_file: z.string().min(1).optional(),
   model: z.string().min(1).default('curie'),
-  n_epochs: n_epochs.optional(),
-  batch_size: batch_size.optional(),
-  learning_rate_multiplier: learning_rate_multiplier.optional(),
-  hyperparameters: nullFree(Hyperparameters.partial()).optional(),
+  ...knobs,
+  hyperparameters: nullFree(z.strictObject(knobs)).optional(),
   prompt_loss_weight: z.number().min(0).max(1).default(0.01),
   compute_classification_metrics: z.boolean().default(false),
   classification_n_classes: z.int().min(2).optional(),
