@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const RANKS =
   'lib messages < tensor tokenizer store < runtime nn optim weights data graders < models' +
-  ' < train serve merge evaluate < jobs knowledge < server < cli';
+  ' < train serve merge evaluate < jobs knowledge batches < server < cli';
 const rank = (folder: string) =>
   RANKS.split('<').findIndex((row) => row.trim().split(' ').includes(folder));
 
@@ -14,7 +14,10 @@ const TENSORS = '(tensor|runtime|nn|optim|weights|models|train|merge|evaluate)/'
 const HOST = 'serve/(host|llama)[.]';
 const NEVER = [
   [`^(${TENSORS}|data/|serve/|${WORK})`, '^store/'],
-  [`^(?!${WORK})(jobs|knowledge|server|cli|serve/client)[./]`, `^(${TENSORS}|${WORK}|${HOST})`],
+  [
+    `^(?!${WORK})(jobs|knowledge|batches|server|cli|serve/client)[./]`,
+    `^(${TENSORS}|${WORK}|${HOST})`,
+  ],
 ].map((pair) => pair.map((pattern) => new RegExp(pattern)));
 
 test('every import points to a lower rank', () => {

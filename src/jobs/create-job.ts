@@ -1,6 +1,6 @@
 // Turns a request into a job: finds what it names, gives the job its own link to the bytes, names the
 // model to come, and inserts all in one transaction.
-import { copyFile, link, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { newId, newSeed } from '../lib/id.ts';
@@ -33,7 +33,7 @@ export async function createJob(
 ): Promise<Job> {
   const { legacy = null, suffix } = request;
   const base = await baseOf(store, bases, aliases, request.model);
-  const job: NewJob = {
+  const job: Omit<NewJob, 'output_model'> = {
     id: newId(legacy === null ? 'ftjob-' : FINE_TUNE_PREFIX),
     created_at: now,
     status: 'validating_files',
@@ -41,10 +41,6 @@ export async function createJob(
     start_model: base.start,
     base_model: base.id,
     base_file: base.file,
-    output_model:
-      legacy === null
-        ? modelName(base.name, organization, suffix)
-        : await legacyModelName(store.database.query, base.name, organization, suffix, now),
     organization_id: organization,
     training_file: request.training_file,
     validation_file: request.validation_file,
@@ -62,16 +58,20 @@ export async function createJob(
     return await store.blobs.exclusive(async () => {
       await mkdir(directory, { recursive: true });
       const training = await trainingFile(store, job.training_file, 'training_file');
-      await linkOrCopy(store.blobs.path(training.sha256), join(directory, TRAINING_COPY));
+      await store.blobs.link(training.sha256, join(directory, TRAINING_COPY));
       const validation =
         job.validation_file === null
           ? null
           : await trainingFile(store, job.validation_file, 'validation_file');
       if (validation !== null)
-        await linkOrCopy(store.blobs.path(validation.sha256), join(directory, VALIDATION_COPY));
+        await store.blobs.link(validation.sha256, join(directory, VALIDATION_COPY));
       return await store.database.transaction(async (query) => {
         const row = await insertJob(query, {
           ...job,
+          output_model:
+            legacy === null
+              ? modelName(base.name, organization, suffix)
+              : await legacyModelName(query, base.name, organization, suffix, now),
           integrations_open: (request.integrations ?? []).length > 0,
         });
         if (legacy !== null) {
@@ -139,9 +139,4 @@ async function trainingFile(store: Store, id: string, param: string): Promise<Fi
         : `Its purpose is '${file.purpose}'; upload it with purpose fine-tune.`;
   if (file !== null && reason === null) return file;
   throw new CodedError(`invalid_${param}`, `invalid ${param}: ${id}. ${reason}`, { param });
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  // Some file systems (exFAT, network shares) know no hard links.
-  await link(from, to).catch(() => copyFile(from, to));
 }

@@ -7,6 +7,7 @@ import { auth, metered, meteredEmbed } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { toWire, unknownUrl } from './errors.ts';
 import { guard } from './guard.ts';
+import { batches } from './routes/batches.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
@@ -69,6 +70,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/completions', completions(deps));
   app.route('/v1/embeddings', embeddings(deps));
   app.route('/v1/moderations', moderations(deps));
+  app.route('/v1/batches', batches(deps, app));
   app.route('/tunery/v1/keys', keys(deps));
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));

@@ -28,6 +28,8 @@ export type Keyring = {
   readonly revoke: (id: string) => Promise<KeyRow | null>;
   /** Null: no key of this server; it may still be revoked or expired. */
   readonly find: (value: string) => Promise<KeyRow | null>;
+  /** For work that goes on after the request that named the key. Null: unknown. */
+  readonly get: (id: string) => Promise<KeyRow | null>;
   /** Counts tokens against the quota and remembers when the key was used. */
   readonly use: (id: string, tokens: number) => Promise<void>;
 };
@@ -76,6 +78,7 @@ export function createKeyring({ query }: Pick<Database, 'query'>, clock: Clock):
         return null;
       return row;
     },
+    get: async (id) => (await byId(id)) ?? null,
     use: async (id, tokens) => {
       const row = await byId(id);
       if (row === undefined) return;

@@ -1,5 +1,6 @@
 // What the routes are given. Tests hand in parts of their own; start.ts hands in the real ones.
 import type { Context } from 'hono';
+import type { Batches } from '../batches/batches.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -26,6 +27,7 @@ export type Embed = (
 export type Deps = {
   readonly store: Pick<Store, 'database' | 'blobs' | 'directory'>;
   readonly jobs: Jobs;
+  readonly batches: Batches;
   readonly keys: Keyring;
   readonly sample: Sample;
   readonly embed: Embed;

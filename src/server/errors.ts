@@ -98,6 +98,9 @@ export const uploadNotFound = (id: string) =>
 export const uploadEnded = (id: string, status: string) =>
   refuse(400, `Upload ${id} is ${status}; it takes no more parts and cannot change.`, null, null);
 
+export const batchNotFound = (id: string) =>
+  refuse(404, `No batch found with id '${id}'.`, null, 'batch_id');
+
 export const jobNotFound = (id: string) =>
   refuse(404, `Could not find fine tune: ${id}`, 'fine_tune_not_found', 'fine_tune_id');
 

@@ -1,6 +1,7 @@
 // Puts the parts together: data directory, jobs, model hosts, routes, port. The only file that knows
 // them all; each part that it opens it closes, in reverse.
 import { totalmem } from 'node:os';
+import { createBatches } from '../batches/batches.ts';
 import { createJobs } from '../jobs/jobs.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -12,6 +13,7 @@ import { createKeyring } from './auth-keys.ts';
 import { readConfig } from './config.ts';
 import { sweep } from './expiry.ts';
 import { listen } from './listen.ts';
+import { sendTo } from './send-to-self.ts';
 
 export type StartOptions = {
   /** 0: a free one. */
@@ -106,13 +108,17 @@ export async function openServer({
       sample: hosts.sample.bind(hosts),
       embed: hosts.embed.bind(hosts),
     };
+    const batches = createBatches({ store, clock, log, send: sendTo(() => app.fetch) });
+    const app = createApp({ ...deps, batches });
     await jobs.start();
+    await batches.start();
     const stopSweep = sweep(deps);
     log.info({ directory: store.directory }, 'server.start');
     return {
-      fetch: createApp(deps).fetch,
+      fetch: app.fetch,
       stop: async () => {
         stopSweep();
+        await batches.close(); // first: what its requests ask must not look like a failure
         await Promise.all([jobs.close(), hosts.close()]);
       },
       close: () => store.close(),

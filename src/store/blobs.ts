@@ -2,7 +2,7 @@
 // or not at all: it is written under a temporary name, synced, then renamed.
 import { createHash } from 'node:crypto';
 import { createReadStream, type ReadStream } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { newId } from '../lib/id.ts';
 
@@ -24,6 +24,8 @@ export type Blobs = {
   readonly receive: (source: AsyncIterable<Uint8Array>) => Promise<ReceivedBlob>;
   readonly path: (sha256: string) => string;
   readonly read: (sha256: string) => ReadStream;
+  /** Gives a reader its own hold on the bytes: they stay at `target` when the file is deleted. */
+  readonly link: (sha256: string, target: string) => Promise<void>;
   readonly remove: (sha256: string) => Promise<void>;
   /** One at a time: a blob must not go while a new row comes to name it. */
   readonly exclusive: <T>(body: () => Promise<T>) => Promise<T>;
@@ -39,6 +41,9 @@ export async function openBlobs(directory: string): Promise<Blobs> {
     receive: (source) => receive(source, join(incoming, newId('')), path),
     path,
     read: (sha256) => createReadStream(path(sha256)),
+    // Some file systems (exFAT, network shares) know no hard links.
+    link: (sha256, target) =>
+      link(path(sha256), target).catch(() => copyFile(path(sha256), target)),
     remove: (sha256) => rm(path(sha256), { force: true }),
     exclusive: (body) => {
       const run = last.then(body);

@@ -1,5 +1,6 @@
 // The HTTP surface over a real store, with a model `counter` that answers `1 2 3 …`: for tests of what
 // the server does with requests, without a model host and without jobs.
+import { createBatches } from '../batches/batches.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { createLog } from '../lib/log.ts';
@@ -8,6 +9,7 @@ import { createApp } from '../server/app.ts';
 import { createKeyring } from '../server/auth-keys.ts';
 import { type Config, defaultConfig } from '../server/config.ts';
 import type { Sample } from '../server/deps.ts';
+import { sendTo } from '../server/send-to-self.ts';
 import { deleteFile } from '../store/files.ts';
 import type { Store } from '../store/store.ts';
 
@@ -40,16 +42,20 @@ export function countingApp({
         : null,
     deleteFile: (id: string) => deleteFile(store.database, store.blobs, id),
   } as Partial<Jobs> as Jobs;
-  return createApp({
+  const [clock, log] = [{ now }, createLog('silent')];
+  const batches = createBatches({ store, clock, log, send: sendTo(() => app.fetch) });
+  const app = createApp({
     store,
+    batches,
     jobs: jobs ?? counting,
     keys: createKeyring(store.database, { now }),
     sample: sample ?? counter(seen),
     embed: async () => ({ vector: Float32Array.of(0.6, 0.8), promptTokens: 2 }),
     config: { ...defaultConfig, ...config },
-    clock: { now },
-    log: createLog('silent'),
+    clock,
+    log,
   });
+  return app;
 }
 
 const CONTEXT = 100;
