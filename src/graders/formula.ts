@@ -23,7 +23,7 @@ const MANY = ['min', 'max'];
 
 type Value = (values: ReadonlyMap<string, number>) => number;
 
-const LONGEST = 10_000; // characters; deeper nesting than that could exhaust the stack
+const LONGEST = 2000; // characters: a chain of signs or powers must not exhaust the stack
 
 /** Throws FormulaError. */
 export function parseFormula(text: string): Formula {

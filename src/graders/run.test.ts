@@ -1,4 +1,5 @@
 // What graders say about texts, with a model that is given its answers.
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CodedError } from '../lib/coded-error.ts';
 import { faults, formulaFault } from './check.ts';
@@ -118,6 +119,28 @@ test.each([
   '((('.repeat(2000),
 ])('the formula %j is refused in words', (text) => {
   expect(() => parseFormula(text)).toThrow(FormulaError);
+});
+
+test('any text is a formula or refused in words, and any template has a fault or is filled', async () => {
+  const pieces = fc.constantFrom('1', 'a', '+', '-', '*', '/', '^', '(', ')', ',', 'min', ' ', '.');
+  const formula = fc.array(pieces, { maxLength: 30 }).map((all) => all.join(''));
+  const property = fc.property(fc.oneof(formula, fc.string()), (text) => {
+    try {
+      expect(parseFormula(text).evaluate(new Map([['a', 2]]))).toBeTypeOf('number');
+    } catch (error) {
+      expect(error).toBeInstanceOf(FormulaError);
+    }
+  });
+  fc.assert(property, { seed: 4, numRuns: 1000 });
+  for (const chain of ['-', '2^', '1+', '(', 'abs(']) {
+    const text = `${chain.repeat(3000 / chain.length)}1`;
+    expect(() => parseFormula(text)).toThrow(FormulaError);
+    const shorter = `${chain.repeat(1800 / chain.length)}1`;
+    if (!chain.includes('('))
+      expect(parseFormula(shorter).evaluate(new Map())).toBeTypeOf('number');
+  }
+  const braces = '{{'.repeat(500_000); // 13 MB of them fit into a request
+  expect(await grade(check('eq', braces, braces), '')).toMatchObject({ reward: 1 });
 });
 
 const multi = (calculate_output: string, graders: unknown = undefined) => ({

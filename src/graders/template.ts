@@ -8,7 +8,7 @@ export type Facts = {
   readonly sample: string;
 };
 
-const PLACE = /\{\{(.*?)\}\}/gs;
+const PLACE = /\{\{([^{}]*)\}\}/g; // a brace inside would make the search quadratic
 const PATH = /^\s*(item|sample)((?:\.[^.[\]\s]+|\[\d+\])+)\s*$/;
 const SAMPLE = ['output_text', 'output_json'];
 

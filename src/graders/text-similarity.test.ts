@@ -1,6 +1,8 @@
 // The oracle: rapidfuzz, sacrebleu, nltk and rouge-score, asked by test/fixtures/graders/make.py.
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { commonLength, commonLengths, patternOf } from './metrics/lcs.ts';
 import { stem } from './metrics/stem.ts';
 import { METRIC_NAMES, type MetricName, similarity } from './text-similarity.ts';
 
@@ -50,4 +52,38 @@ test.each(METRIC_NAMES)('%s is a number from 0 to 1 for texts at the limit', (me
   expect(score).toBeGreaterThanOrEqual(0);
   expect(score).toBeLessThanOrEqual(1);
   expect(() => similarity(metric, 'x'.repeat(50_001), 'x')).toThrow(/50000 characters/);
+});
+
+/** The textbook's table. */
+function slowCommonLength(a: readonly string[], b: readonly string[]): number {
+  let row = new Array<number>(b.length + 1).fill(0);
+  for (const x of a) {
+    const next = [0];
+    for (const [j, y] of b.entries())
+      next.push(x === y ? row[j]! + 1 : Math.max(row[j + 1]!, next[j]!));
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+test('the common length by bits equals that of the table, whatever the lengths', () => {
+  const items = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 140 });
+  const property = fc.property(items, items, (a, b) => {
+    const wanted = slowCommonLength(a, b);
+    expect(commonLength(patternOf(a), b)).toBe(wanted);
+    expect(commonLengths(patternOf(a), b).at(-1) ?? 0).toBe(wanted);
+  });
+  fc.assert(property, { seed: 4, numRuns: 100 });
+});
+
+test('every metric of any two texts is a number from 0 to 1', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 60 });
+  const property = fc.property(text, text, (input, reference) => {
+    for (const metric of METRIC_NAMES) {
+      const score = similarity(metric, input, reference);
+      expect(score, metric).toBeGreaterThanOrEqual(0);
+      expect(score, metric).toBeLessThanOrEqual(1 + 1e-12);
+    }
+  });
+  fc.assert(property, { seed: 4, numRuns: 200 });
 });
