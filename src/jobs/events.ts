@@ -1,10 +1,8 @@
-// The texts of a job's events, as the original API words them, and how readers follow them live. A
-// legacy fine-tune has texts of its own: see legacy-events.ts.
+// The texts of a job's events, as the original API words them. A legacy fine-tune has texts of its own:
+// see legacy-events.ts.
 import { basename } from 'node:path';
-import type { Query } from '../store/database.ts';
-import { type EventRow, eventsAfter, type NewEvent } from '../store/events.ts';
-import { getJob } from '../store/jobs.ts';
-import { isTerminal, type Job, jobNotFound } from './job.ts';
+import type { NewEvent } from '../store/events.ts';
+import type { Job } from './job.ts';
 import { type WireMetrics, wireMetrics } from './metrics.ts';
 import type { Plan, WorkerMessage } from './protocol.ts';
 
@@ -159,60 +157,3 @@ export const modernEvents = {
     message(at, 'The job has successfully completed'),
   ],
 };
-
-/** Tells readers in this process that something about a job was committed. */
-export type Bell = {
-  readonly ring: (jobId: string) => void;
-  /** Resolves at the next ring for the job, or when the signal aborts. */
-  readonly next: (jobId: string, signal: AbortSignal) => Promise<void>;
-};
-
-export function createBell(): Bell {
-  const target = new EventTarget();
-  return {
-    ring: (jobId) => target.dispatchEvent(new Event(jobId)),
-    next: (jobId, signal) =>
-      new Promise((resolve) => {
-        const done = () => {
-          target.removeEventListener(jobId, done);
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        target.addEventListener(jobId, done);
-        signal.addEventListener('abort', done);
-        if (signal.aborted) done();
-      }),
-  };
-}
-
-const BATCH = 200; // events per query
-
-/** All events of a job from the first, then live ones, each once, until the job has ended. */
-export async function* follow(
-  query: Query,
-  bell: Bell,
-  jobId: string,
-  signal: AbortSignal,
-): AsyncGenerator<EventRow> {
-  let seq = 0;
-  while (!signal.aborted) {
-    const rung = new AbortController();
-    // Listen before reading: what is committed after the reading rings.
-    const news = bell.next(jobId, AbortSignal.any([signal, rung.signal]));
-    try {
-      const job = await getJob(query, jobId);
-      if (job === null) throw jobNotFound(jobId);
-      const events = await eventsAfter(query, jobId, seq, BATCH);
-      for (const event of events) {
-        yield event;
-        seq = event.seq;
-      }
-      if (events.length === BATCH) continue;
-      // The state was read before the events, so a job seen as ended has no more of them.
-      if (isTerminal(job.status)) return;
-      await news;
-    } finally {
-      rung.abort();
-    }
-  }
-}

@@ -213,7 +213,7 @@ test('a cancelled job is cancelled at once, its child is gone and the next one s
   const pid = Number(readFileSync(join(store.directory, 'jobs', job.id, 'train.pid'), 'utf8'));
   expect((await jobs.cancel(job.id)).status).toBe('cancelled');
   expect((await toTheEnd(jobs, job.id)).at(-1)).toBe('Fine-tuning job cancelled');
-  await expect(jobs.cancel(job.id)).rejects.toThrow(/is 'cancelled' and cannot be cancelled/);
+  await expect(jobs.cancel(job.id)).rejects.toThrow(/has already been cancelled/);
   const next = await create(store, jobs, { steps: 2 });
   await toTheEnd(jobs, next.id);
   expect((await jobs.get(next.id)).status).toBe('succeeded');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Log } from '../lib/log.ts';
 import type { Store } from '../store/store.ts';
 import type { BaseModels } from './base-models.ts';
-import type { Bell } from './events.ts';
+import type { Bell } from './follow.ts';
 import type { Launch } from './launcher/launch.ts';
 
 /** Log-probabilities of every token after the first, from the model as it is served. */

@@ -6,7 +6,8 @@ import type { Log } from '../lib/log.ts';
 import { type EventRow, eventsAfter } from '../store/events.ts';
 import { closeIntegrations, getJob, jobsWithOpenIntegrations } from '../store/jobs.ts';
 import type { Store } from '../store/store.ts';
-import { type Bell, type JobEvent, message, warning } from './events.ts';
+import { type JobEvent, message, warning } from './events.ts';
+import type { Bell } from './follow.ts';
 import { runOf } from './integration.ts';
 import { isTerminal, type Job, parseJob, tell } from './job.ts';
 import { type WandbConnection, WandbRefused, type WandbServer, wandbConnection } from './wandb.ts';
@@ -83,15 +84,14 @@ async function beganTraining(
   signal: AbortSignal,
 ): Promise<Job | null> {
   while (!signal.aborted) {
-    const rung = new AbortController();
-    const news = bell.next(jobId, AbortSignal.any([signal, rung.signal]));
+    const { rung, stop } = bell.listen(jobId, signal);
     try {
       const row = await getJob(store.database.query, jobId);
       if (row === null) return null;
       if (row.started_at !== null || isTerminal(row.status)) return parseJob(row);
-      await news;
+      await rung;
     } finally {
-      rung.abort();
+      stop();
     }
   }
   return null;
@@ -122,8 +122,7 @@ async function deliver(
     let offset = 0;
     let summary: object = {};
     while (!signal.aborted) {
-      const rung = new AbortController();
-      const news = bell.next(job.id, AbortSignal.any([signal, rung.signal]));
+      const { rung, stop } = bell.listen(job.id, signal);
       try {
         const now = await getJob(query, job.id);
         if (now === null) return true; // deleted
@@ -142,10 +141,10 @@ async function deliver(
           await insist(() => connection.end(place, { ...summary, ...model }, exitCode(now.status)));
           return true;
         }
-        await news;
+        await rung;
         await sleep(paceMs, undefined, { signal }).catch(() => {}); // steps of a small model are many
       } finally {
-        rung.abort();
+        stop();
       }
     }
     return false;

@@ -105,6 +105,15 @@ export async function getJob(query: Query, id: string): Promise<JobRow | null> {
   return row ?? null;
 }
 
+/** Null: no such job. */
+export async function jobStatus(query: Query, id: string): Promise<JobStatus | null> {
+  const [row] = await query<{ status: JobStatus }>(
+    'select status from fine_tuning_jobs where id = $1',
+    [id],
+  );
+  return row?.status ?? null;
+}
+
 /** `metadata`: pairs a job must have; null: only jobs without any; absent: all. */
 export function listJobs(
   query: Query,

@@ -26,7 +26,10 @@ export async function listPage<Row>(
   let start = '';
   const values = [...params];
   if (after !== null) {
-    const [row] = await query<{ seq: number }>(`select seq from ${table} where id = $1`, [after]);
+    const [row] = await query<{ seq: number }>(
+      `select seq from ${table} where ${where} and id = $${params.length + 1}`,
+      [...params, after],
+    );
     if (row === undefined) {
       const message = `after: there is no '${after}' in this list; pass the id of the last item you saw.`;
       throw new CodedError('invalid_value', message, { param: 'after' });

@@ -2,6 +2,7 @@
 // tests of what a client sees of jobs. A model file `Tiny-1M` is there; rows are a script of the child.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { onTestFinished } from 'vitest';
 import { createJobs, type JobsOptions } from '../jobs/jobs.ts';
@@ -39,9 +40,13 @@ export async function pretendApp(
   const app = countingApp({ store, jobs, config });
   const client = new OpenAI({
     apiKey: 'sk-test',
+    adminAPIKey: 'sk-admin',
     baseURL: 'http://localhost/v1',
     maxRetries: 0,
-    fetch: async (url, init) => app.request(url instanceof Request ? url : String(url), init),
+    fetch: async (url, init) => {
+      await setImmediate(); // the database answers without any; children must get a word in
+      return await app.request(url instanceof Request ? url : String(url), init);
+    },
   });
   const scripted = async (script: Script = {}) => (await addFile(store, JSON.stringify(script))).id;
   const create = async (
