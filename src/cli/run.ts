@@ -51,6 +51,7 @@ function rootCommand(cli: Cli): AnyCommand {
       data: sub('cli.data', async () => (await import('./commands/data.ts')).dataCommand(cli)),
       tools: sub('cli.tools', async () => (await import('./commands/tools.ts')).toolsCommand(cli)),
       files: sub('cli.files', async () => (await import('./commands/files.ts')).filesCommand(cli)),
+      api: sub('cli.api', async () => (await import('./commands/api.ts')).apiCommand(cli)),
       jobs: sub('cli.jobs', async () => (await import('./commands/jobs.ts')).jobsCommand(cli)),
       keys: sub('cli.keys', async () => (await import('./commands/keys.ts')).keysCommand(cli)),
       chat: sub('cli.chat', async () => (await import('./commands/chat.ts')).chatCommand(cli)),

@@ -1,6 +1,7 @@
 // The catalogue of everything a person reads in the command line and the web pages, in English.
 // Keys are `area.what`; {names} are filled in by say.ts.
 import { checksEn } from './checks-en.ts';
+import { legacyEn } from './legacy-en.ts';
 import { prepareEn } from './prepare-en.ts';
 import { tablesEn } from './tables-en.ts';
 
@@ -8,6 +9,7 @@ export const en = {
   ...checksEn,
   ...tablesEn,
   ...prepareEn,
+  ...legacyEn,
   'cli.usage': 'Usage',
   'cli.commands': 'Commands',
   'cli.arguments': 'Arguments',

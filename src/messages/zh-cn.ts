@@ -1,6 +1,7 @@
 // The catalogue in Simplified Chinese. A key that is missing here, or unknown to en.ts, does not compile.
 import { checksZhCN } from './checks-zh-cn.ts';
 import type { MessageKey } from './en.ts';
+import { legacyZhCN } from './legacy-zh-cn.ts';
 import { prepareZhCN } from './prepare-zh-cn.ts';
 import { tablesZhCN } from './tables-zh-cn.ts';
 
@@ -8,6 +9,7 @@ export const zhCN: Record<MessageKey, string> = {
   ...checksZhCN,
   ...tablesZhCN,
   ...prepareZhCN,
+  ...legacyZhCN,
   'cli.usage': '用法',
   'cli.commands': '命令',
   'cli.arguments': '参数',

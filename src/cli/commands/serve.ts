@@ -35,6 +35,7 @@ export function serveCommand(cli: Cli) {
       },
       'allow-open': { type: 'boolean', description: say('arg.allow_open') },
       'models-dir': { type: 'string', description: say('arg.models_dir'), valueHint: 'DIR' },
+      aliases: { type: 'string', description: say('arg.aliases'), valueHint: 'FILE' },
       trainers: {
         type: 'string',
         description: say('arg.trainers'),
@@ -51,6 +52,7 @@ export function serveCommand(cli: Cli) {
         host: args.host,
         dataDir: args['data-dir'],
         modelsDirs,
+        ...(args.aliases !== undefined && { aliasesFile: args.aliases }),
         trainers: wholeNumber(say, '--trainers', args.trainers, 1, 64),
         allowOpen: args['allow-open'] ?? false,
       });
