@@ -40,7 +40,7 @@ export async function chooseForm(
   const { head, items } = await peek(input.items);
   const rows = head.filter((item): item is TableRow => item.kind === 'row').slice(0, EXAMPLES);
   const given = givenMapping(input, options, ui);
-  if (options.legacy) return { kind: 'pairs', mapping: given, items };
+  if (options.legacy) return { kind: 'pairs', mapping: given ?? textLines(input), items };
   const shape = rows[0] === undefined ? null : shapeOf(rows[0].values);
   const flags = given !== null || options.prompt !== null || options.completion !== null;
   if (!flags && shape !== null && !PAIR_SHAPES.includes(shape) && options.to !== 'completion')
@@ -76,8 +76,8 @@ async function decide(
   const named = (name: string) => columns.some((column) => column.toLowerCase() === name);
   const flags = options.prompt !== null || options.completion !== null;
   if (!flags && named('prompt') && named('completion')) return null;
-  if (!flags && input.parts.every(({ format }) => format === 'txt'))
-    return { prompt: null, completion: { column: 'text' } };
+  const lines = textLines(input);
+  if (!flags && lines !== null) return lines;
   const [only] = columns;
   if (!flags && columns.length === 1 && /^(text|content|文本)$/i.test(only ?? ''))
     return { prompt: null, completion: { column: only! } };
@@ -110,6 +110,12 @@ async function decide(
   if (await ui.confirm(say('prepare.map_ask'))) return asked;
   throw new PrepareError('mapping_refused', say('prepare.map_refused'));
 }
+
+/** Plain text is all completion. */
+const textLines = ({ parts }: Input): Mapping | null =>
+  parts.every(({ format }) => format === 'txt')
+    ? { prompt: null, completion: { column: 'text' } }
+    : null;
 
 export const missingColumn = (column: string, columns: readonly string[], { say }: Ui) =>
   new PrepareError(
