@@ -12,6 +12,8 @@ export type ModelRequest = {
   readonly seed: number | null;
   /** Null: as many as a grade should need. */
   readonly maxTokens: number | null;
+  /** JSON schema of the answer; null: any text. */
+  readonly schema: object | null;
 };
 export type ModelAnswer = {
   readonly text: string;
@@ -32,6 +34,7 @@ export function requestOf(grader: ScoreModel | LabelModel, facts: Facts): ModelR
     topP: top_p ?? 1,
     seed: seed ?? null,
     maxTokens: max_completions_tokens ?? null,
+    schema: null,
   };
 }
 
@@ -41,7 +44,7 @@ function promptOf(grader: ScoreModel | LabelModel, facts: Facts): ModelRequest['
     content: fill(textOf(message), facts),
   }));
   if (grader.type === 'score_model') return messages;
-  // The original holds its models to the labels by a schema; small models need to be told.
+  // The original holds its models to the labels; small ones need to be told.
   const last = messages.at(-1)!; // the schema asks for one
   const labels = `Answer with one of these labels and nothing else: ${grader.labels.join(', ')}`;
   if (last.role !== 'user') return [...messages, { role: 'user', content: labels }];
@@ -61,8 +64,19 @@ export function scoreIn({ range }: ScoreModel, answer: ModelAnswer): number {
   return Math.min(high, Math.max(low, score));
 }
 
+/** Asked freely first: small models choose worse when a grammar holds them to JSON from the start. */
+export async function chooseLabel(grader: LabelModel, facts: Facts, ask: AskModel) {
+  const request = requestOf(grader, facts);
+  const free = labelIn(grader, await ask(request));
+  if (free !== null) return free;
+  const held = await ask({ ...request, schema: { type: 'string', enum: grader.labels } });
+  const label = labelIn(grader, held);
+  if (label === null) throw noGrade(`label (${grader.labels.join(', ')})`, held);
+  return label;
+}
+
 /** `{"result": "good"}`, a label alone, or the only label that the text names. */
-export function labelIn({ labels }: LabelModel, answer: ModelAnswer): string {
+function labelIn({ labels }: LabelModel, answer: ModelAnswer): string | null {
   const result = jsonField(answer.text, ['result', 'label']);
   const text = plain(typeof result === 'string' ? result : answer.text);
   const exact = labels.find((label) => plain(label) === text);
@@ -72,8 +86,7 @@ export function labelIn({ labels }: LabelModel, answer: ModelAnswer): string {
   const meant = named.filter(
     (label) => !named.some((other) => other !== label && plain(other).includes(plain(label))),
   );
-  if (meant.length === 1) return meant[0]!;
-  throw noGrade(`label (${labels.join(', ')})`, answer);
+  return meant.length === 1 ? meant[0]! : null;
 }
 
 const plain = (text: string) =>

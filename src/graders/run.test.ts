@@ -231,6 +231,7 @@ test('score_model asks with the filled messages and its sampling parameters', as
       topP: 0.9,
       seed: 3,
       maxTokens: 8,
+      schema: null,
     },
   ]);
 });
@@ -270,6 +271,17 @@ test('label_model tells the model its labels in the last message of the user', a
     [system, { role: 'user', content: `Mood of rain?\n\n${labels}` }],
     [system, { role: 'user', content: labels }],
   ]);
+});
+
+test('label_model asks again, held to the labels, when the first answer names none', async () => {
+  const seen: ModelRequest[] = [];
+  const ask: AskModel = (request) =>
+    saying(request.schema ? '"negative"' : 'Well …', seen)(request);
+  const grader = { ...mood([{ role: 'user', content: 'Mood?' }]), passing_labels: ['negative'] };
+  const result = await grade(grader, 'x', {}, ask);
+  expect(result).toMatchObject({ reward: 1, flags: [], uses: [{}, {}] });
+  const schema = { type: 'string', enum: ['very positive', 'positive', 'negative'] };
+  expect(seen.map((request) => request.schema)).toEqual([null, schema]);
 });
 
 test.each([

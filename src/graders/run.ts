@@ -5,7 +5,7 @@ import { FormulaError, parseFormula } from './formula.ts';
 import { type Grader, type Multi, partsOf, type Single, variablesOf } from './grader.ts';
 import {
   type AskModel,
-  labelIn,
+  chooseLabel,
   type ModelAnswer,
   type ModelRequest,
   requestOf,
@@ -99,7 +99,7 @@ async function rewardOf(grader: Single, facts: Facts, ask: AskModel): Promise<nu
     case 'score_model':
       return scoreIn(grader, await ask(requestOf(grader, facts)));
     case 'label_model': {
-      const label = labelIn(grader, await ask(requestOf(grader, facts)));
+      const label = await chooseLabel(grader, facts, ask);
       return grader.passing_labels.includes(label) ? 1 : 0;
     }
     case 'python':

@@ -54,12 +54,13 @@ const GRADE_TOKENS = 512; // a small model that rambles must end
 
 const asker =
   (deps: Deps, signal: AbortSignal): AskModel =>
-  async ({ model, messages, temperature, topP, seed, maxTokens }) => {
+  async ({ model, messages, temperature, topP, seed, maxTokens, schema }) => {
     const resolved = await usableModel(model, deps);
     const ask = async (limit: number | null) => {
       const prompt = { kind: 'chat' as const, messages: [...messages] };
       const request = { prompt, temperature, topP, seed, stop: [], logprobs: null };
-      const choice = { ...request, maxTokens: limit };
+      const json = schema === null ? {} : { json: { schema, param: 'grader' } };
+      const choice = { ...request, ...json, maxTokens: limit };
       const [answer] = await gather(generate(resolved, [choice], signal, deps), 1);
       return answer!; // one request, one choice
     };
