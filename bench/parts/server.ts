@@ -15,6 +15,7 @@ export const QUICKSTART = fileURLToPath(new URL('../../assets/quickstart/', impo
 export type BenchServer = {
   readonly openai: OpenAI;
   readonly url: string;
+  readonly pid: number;
   /** From the start of the process to the first answered request. */
   readonly startSeconds: number;
   readonly close: () => Promise<void>;
@@ -47,7 +48,7 @@ export async function startBenchServer(model: string, keep?: string): Promise<Be
     if (child.exitCode === null) await once(child, 'exit');
     if (!keep) rmSync(dataDir, { recursive: true, force: true });
   };
-  return { openai, url, startSeconds, close };
+  return { openai, url, pid: child.pid!, startSeconds, close };
 }
 
 async function firstLine(child: ChildProcess): Promise<{ url: string }> {
