@@ -46,13 +46,13 @@ export function createKeyring({ query }: Pick<Database, 'query'>, clock: Clock):
     });
     return loading;
   };
-  const keep = async (row: KeyRow) => void (await rows()).set(row.sha256, row);
-  const byId = async (id: string) => [...(await rows()).values()].find((row) => row.id === id);
+  const byId = (all: ReadonlyMap<string, KeyRow>, id: string) =>
+    [...all.values()].find((row) => row.id === id);
 
   return {
     required: async () => (await rows()).size > 0,
     create: async (request) => {
-      await rows();
+      const all = await rows();
       const value = newId('sk-', 48);
       const key = await insertKey(query, {
         ...request,
@@ -61,13 +61,13 @@ export function createKeyring({ query }: Pick<Database, 'query'>, clock: Clock):
         sha256: digest(value).toString('hex'),
         redacted_value: masked(value),
       });
-      await keep(key);
+      all.set(key.sha256, key);
       return { key, value };
     },
     list: () => listKeys(query),
     revoke: async (id) => {
       const row = await revokeKey(query, id, seconds());
-      if (row !== null) await keep(row);
+      if (row !== null) (await rows()).set(row.sha256, row);
       return row;
     },
     find: async (value) => {
@@ -78,13 +78,15 @@ export function createKeyring({ query }: Pick<Database, 'query'>, clock: Clock):
         return null;
       return row;
     },
-    get: async (id) => (await byId(id)) ?? null,
+    get: async (id) => byId(await rows(), id) ?? null,
     use: async (id, tokens) => {
-      const row = await byId(id);
+      const all = await rows();
+      const row = byId(all, id);
       if (row === undefined) return;
       const at = seconds();
       if (tokens === 0 && row.last_used_at !== null && at - row.last_used_at < USE_SECONDS) return;
-      await keep({ ...row, tokens_used: row.tokens_used + tokens, last_used_at: at });
+      // Nothing is awaited since the row was read: a revocation meanwhile would be undone.
+      all.set(row.sha256, { ...row, tokens_used: row.tokens_used + tokens, last_used_at: at });
       await recordUse(query, id, { tokens, at });
     },
   };
