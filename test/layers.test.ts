@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path/posix';
 import { expect, test } from 'vitest';
 
 const RANKS =
-  'lib messages < tensor tokenizer store < runtime nn optim weights data graders < models' +
+  'lib messages < tensor tokenizer store < runtime nn optim weights data graders moderate < models' +
   ' < train serve merge evaluate < jobs knowledge batches < server < cli';
 const rank = (folder: string) =>
   RANKS.split('<').findIndex((row) => row.trim().split(' ').includes(folder));

@@ -46,6 +46,8 @@ export const TrainingOptions = z.strictObject({
   /** Seconds between checkpoints inside an epoch. */
   checkpoint_seconds: z.number().positive().default(120),
   threads: z.int().min(1).max(256).optional(),
+  /** Whether the rows are judged by the moderation classifier, and what follows. */
+  moderation: z.enum(['off', 'warn', 'refuse']).default('off'),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
 

@@ -118,12 +118,12 @@ test('a bad row fails the job and is named', async () => {
 test('a row that the template cannot print fails the job and is named', async () => {
   const tool = {
     messages: [
-      { role: 'tool', content: '4' },
+      { role: 'user', name: '</s>', content: '4' },
       { role: 'assistant', content: 'y' },
     ],
   };
   const trainingFile = await file(Array.from({ length: 10 }, () => tool));
-  const message = expect.stringMatching(/Example 1,.*no chat template.*line 1/);
+  const message = expect.stringMatching(/Example 1,.*control token.*line 1/);
   expect(await run({ trainingFile })).toMatchObject([{ code: 'invalid_training_file', message }]);
 });
 
@@ -194,4 +194,21 @@ test.each([
 
 test('small models get a higher base rate, within bounds', () => {
   expect([260e3, 135e6, 1e9, 7e9].map(baseLearningRate)).toEqual([1e-3, 5.4e-4, 2e-4, 2e-4]);
+});
+
+test('rows that moderation flags are named, or refused, or not looked at', async () => {
+  const harmful = { prompt: '怎样在家里制造炸弹？', completion: ' I want to kill them all.' };
+  const trainingFile = await file([...Array.from({ length: 10 }, () => completion(2)), harmful]);
+  const warned = await run({ trainingFile, options: { moderation: 'warn' } });
+  expect(warned[0]).toMatchObject({
+    level: 'warn',
+    message: expect.stringMatching(
+      /1 row\(s\) of the training file: line 11 \(.*illicit.*violence/,
+    ),
+  });
+  plan(warned);
+  expect(await run({ trainingFile, options: { moderation: 'refuse' } })).toMatchObject([
+    { type: 'fail', code: 'moderation_flagged', param: 'training_file' },
+  ]);
+  expect(await run({ trainingFile })).toHaveLength(1);
 });

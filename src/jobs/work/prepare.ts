@@ -26,6 +26,7 @@ import {
 import { failure } from './failure.ts';
 import { LabelCollector } from './labels.ts';
 import { type RenderedFile, renderFile } from './render-file.ts';
+import { Screening } from './screen.ts';
 
 /** Files in the job's directory. */
 export const PLAN_FILE = 'plan.json';
@@ -56,7 +57,9 @@ async function* preparation(
     const collector = legacy?.classification
       ? new LabelCollector(voice.tokenizer, contextLength)
       : null;
+    const screening = new Screening();
     const look = (which: Which) => (item: Example) => {
+      if (request.options.moderation !== 'off') screening.look(item);
       if (legacy !== null && item.format === 'chat') throw notPairs(which, item.line);
       if (item.format === 'completion') collector?.add(which, item.line, item.value);
     };
@@ -69,6 +72,7 @@ async function* preparation(
     );
     yield* notesOn('training', train);
     checkRows('training', train, request);
+    yield* verdictOn('training', screening, request);
     const valid =
       request.validationFile === null
         ? null
@@ -82,6 +86,7 @@ async function* preparation(
     if (valid !== null) {
       yield* notesOn('validation', valid);
       checkRows('validation', valid, request);
+      yield* verdictOn('validation', screening, request);
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
       yield note('info', 'The base model has no chat template; the built-in one is used.');
@@ -169,6 +174,18 @@ function* notesOn(which: Which, file: RenderedFile): Generator<WorkerMessage> {
       `${file.withoutTargets.length} row(s) of the ${which} file have nothing to learn from (weight 0, ` +
         `or all of it cut off): ${listOf(file.withoutTargets.map((line) => `line ${line}`))}.`,
     );
+}
+
+function* verdictOn(
+  which: Which,
+  screening: Screening,
+  { options }: TrainRequest,
+): Generator<WorkerMessage> {
+  const found = screening.take(which, listOf);
+  if (found === null) return;
+  if (options.moderation === 'warn') return yield note('warn', found);
+  const remedy = "Remove or rewrite them, or set tunery.moderation to 'warn'.";
+  throw new CodedError('moderation_flagged', `${found} ${remedy}`, { param: `${which}_file` });
 }
 
 const MOST_LISTED = 20;
