@@ -6,6 +6,13 @@ import type { Grammar, Node } from './grammar/grammar.ts';
 import { Walk } from './grammar/walk.ts';
 import type { Prompts } from './prompt.ts';
 
+export type Source = {
+  readonly grammar: Grammar;
+  readonly param: string;
+  /** Control tokens that the grammar means where it has their names. */
+  readonly control?: readonly number[];
+};
+
 export class Guide {
   /** For the sampler. */
   readonly grammar: { readonly text: string; readonly forbidden: readonly number[] };
@@ -14,17 +21,26 @@ export class Guide {
   #walk: Walk;
   #fits: boolean;
 
-  /** `param` is where the grammar comes from, `room` the number of tokens for the answer. */
-  constructor(grammar: Grammar, param: string, prompts: Prompts, room: number) {
-    this.#prompts = prompts;
-    this.#walk = started(grammar, param);
+  /** `param` is where the grammar comes from, `room` the number of tokens for the answer; `begun` was
+   *  written before there was a guide. Null where that does not follow the grammar. */
+  static start(source: Source, prompts: Prompts, room: number, begun = ''): Guide | null {
+    const { grammar, param } = source;
     const missing = prompts.unwritable(literals(grammar));
     if (missing.length > 0) {
-      const message = `This model's vocabulary cannot write what '${param}' asks for: it has no token for ${missing.map((char) => `'${char}'`).join(' ')}.`;
+      const chars = missing.map((char) => `'${char}'`).join(' ');
+      const message = `This model's vocabulary cannot write what '${param}' asks for: it has no token for ${chars}.`;
       throw new CodedError('unsupported_value', message, { param });
     }
-    this.grammar = { text: printGbnf(grammar), forbidden: prompts.untextual };
-    this.#fits = this.#hasRoom(this.#walk, room);
+    const walk = started(grammar, param).after(begun);
+    return walk === null ? null : new Guide(source, walk, prompts, room);
+  }
+
+  private constructor({ control = [] }: Source, walk: Walk, prompts: Prompts, room: number) {
+    this.#prompts = prompts;
+    this.#walk = walk;
+    const forbidden = prompts.untextual.filter((id) => !control.includes(id));
+    this.grammar = { text: printGbnf(walk.rest), forbidden };
+    this.#fits = this.#hasRoom(walk, room);
   }
 
   /** Takes the bytes of a token, unless the answer could not be completed in the `room` after it. An

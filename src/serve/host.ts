@@ -85,7 +85,7 @@ async function embed(
   prompts: Prompts,
   signal: AbortSignal,
 ): Promise<void> {
-  const tokens = prompts.encode(prompt, 'input');
+  const tokens = prompts.encode(prompt, { param: 'input' });
   prompts.checkTokens(tokens, llama.contextLength - 1, 'input');
   const vector = await llama.embed(tokens, adapter, signal);
   await parent.send({ type: 'embedded', id, vector, promptTokens: tokens.length });

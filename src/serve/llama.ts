@@ -41,9 +41,12 @@ export type SampleOptions = {
   readonly logitBias?: readonly (readonly [id: number, bias: number])[] | undefined;
   readonly frequencyPenalty?: number | undefined;
   readonly presencePenalty?: number | undefined;
-  /** What may be generated, in llama.cpp's notation; and tokens that never are, whatever fits. */
-  readonly grammar?: { readonly text: string; readonly forbidden: readonly number[] } | undefined;
+  /** Asked before every token: what may be generated; null: anything. */
+  readonly grammar?: (() => GrammarText | null) | undefined;
 };
+
+/** In llama.cpp's notation; and tokens that are never taken, whatever fits. */
+export type GrammarText = { readonly text: string; readonly forbidden: readonly number[] };
 
 export type Logprobs = {
   readonly chosen: number;
@@ -146,6 +149,7 @@ export class Llama {
   ): AsyncGenerator<Sampled> {
     const { temperature, topP, seed, logprobs } = options;
     const biases = biasesOf(this.#model, options);
+    const guided = this.#guided(options, biases);
     const { sequence, release } = await this.#borrow(adapter, prompt, signal);
     try {
       const tokens = prompt as readonly Token[];
@@ -153,6 +157,7 @@ export class Llama {
       // The last token always goes alone, so that a repeated prompt, whose beginning is still in the
       // cache, is computed in the same order and gives the same bits.
       await prefill(sequence, tokens, signal);
+      await guided.prepare();
       const ids = sequence.evaluate([last], {
         temperature,
         topP,
@@ -161,7 +166,7 @@ export class Llama {
         seed,
         yieldEogToken: true,
         ...biases?.options,
-        ...(await this.#grammar(options)),
+        ...guided.options,
       });
       for await (const id of ids) {
         this.#useFreeCores();
@@ -171,6 +176,7 @@ export class Llama {
         // One more and the cache would drop its beginning.
         if (signal.aborted || sequence.nextTokenIndex >= this.contextLength - 1) return;
         last = id;
+        await guided.prepare();
       }
     } finally {
       release();
@@ -235,11 +241,24 @@ export class Llama {
     return this.#model.isEogToken(id as Token);
   }
 
-  async #grammar({ grammar: wanted }: SampleOptions) {
-    if (wanted === undefined) return {};
-    const grammar = await this.#llama.createGrammar({ grammar: wanted.text });
-    const state = new LlamaGrammarEvaluationState({ model: this.#model, grammar });
-    return { grammarEvaluationState: state };
+  /** `prepare` goes before every token. */
+  #guided({ grammar: wanted }: SampleOptions, biases: Biases | null) {
+    let current: GrammarText | null = null;
+    let state: LlamaGrammarEvaluationState | undefined;
+    const prepare = async () => {
+      const next = wanted?.() ?? null;
+      if (next === current) return;
+      current = next;
+      state = undefined;
+      if (next === null) return;
+      const grammar = await this.#llama.createGrammar({ grammar: next.text });
+      state = new LlamaGrammarEvaluationState({ model: this.#model, grammar });
+      biases?.forbid(next.forbidden);
+    };
+    return {
+      prepare,
+      options: wanted === undefined ? {} : { grammarEvaluationState: () => state },
+    };
   }
 
   async #borrow(
@@ -373,21 +392,24 @@ async function cutTo(sequence: LlamaContextSequence, length: number): Promise<vo
   await sequence.eraseContextTokenRanges([{ start: length, end: sequence.nextTokenIndex }]);
 }
 
+type Biases = NonNullable<ReturnType<typeof biasesOf>>;
+
 /** OpenAI's formula: a token's logit plus its bias, minus what it costs that it was generated before:
  *  count × frequency + (count > 0) × presence. Null where nothing is asked for: the plain path. */
 function biasesOf(
   model: LlamaModel,
   { logitBias = [], frequencyPenalty = 0, presencePenalty = 0, grammar }: SampleOptions,
 ) {
-  const forbidden = grammar?.forbidden ?? [];
   const penalized = frequencyPenalty !== 0 || presencePenalty !== 0;
-  if (logitBias.length + forbidden.length === 0 && !penalized) return null;
+  if (logitBias.length === 0 && !penalized && grammar === undefined) return null;
   const tokenBias = TokenBias.for(model);
   // Its `set` passes over tokens that end the text, which people do forbid by a bias.
   const { _biases: biases } = tokenBias as unknown as { readonly _biases: Map<Token, number> };
   for (const [id, bias] of logitBias) biases.set(id as Token, bias);
-  for (const id of forbidden)
-    if (!model.isEogToken(id as Token)) biases.set(id as Token, Number.NEGATIVE_INFINITY);
+  const forbid = (ids: readonly number[]) => {
+    for (const id of ids)
+      if (!model.isEogToken(id as Token)) biases.set(id as Token, Number.NEGATIVE_INFINITY);
+  };
   const seen = new Set<Token>();
   const count = (id: Token) => {
     if (!penalized) return;
@@ -396,7 +418,7 @@ function biasesOf(
     biases.set(id, (biases.get(id) ?? 0) - cost);
   };
   // As a function it is read before every token.
-  return { options: { tokenBias: () => tokenBias }, count };
+  return { options: { tokenBias: () => tokenBias }, count, forbid };
 }
 
 /** Log-probabilities at the place where `id` was sampled. The sampler's own numbers are scaled by the

@@ -4,30 +4,40 @@ import { encodeChat } from '../tokenizer/chat.ts';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/default-template.ts';
 import type { Message } from '../tokenizer/messages.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type CallForm, callForm } from './calls/form.ts';
 import type { SampleRequest } from './protocol.ts';
 
 type SpecialTokens = { readonly bosToken: string | null; readonly eosToken: string | null };
 
+type ChatPrompt = Extract<SampleRequest['prompt'], { kind: 'chat' }>;
+type EncodeOptions = {
+  readonly param?: string;
+  readonly tools?: readonly unknown[] | undefined;
+};
 export type Shown = { readonly text: string; readonly tokens: readonly string[] };
 
 export class Prompts {
   readonly #tokenizer: Tokenizer;
-  readonly #template: string | null;
+  readonly #template: string;
   readonly #special: SpecialTokens;
   readonly #stop: ReadonlySet<number>;
+  #callForm: CallForm | null | undefined;
   #untextual: readonly number[] | null = null;
   #short: ReadonlySet<string> | null = null;
 
   constructor(tokenizer: Tokenizer, template: string | null, special: SpecialTokens) {
     this.#tokenizer = tokenizer;
-    this.#template = template;
+    this.#template = template ?? DEFAULT_CHAT_TEMPLATE;
     this.#special = special;
     this.#stop = new Set(tokenizer.stopIds);
   }
 
-  /** `param` is the wire's name of a prompt of token ids. */
-  encode(prompt: SampleRequest['prompt'], param = 'prompt'): number[] {
-    if (prompt.kind === 'chat') return this.#chat(prompt.messages);
+  /** `param` is the wire's name of a prompt of token ids; tools are for messages. */
+  encode(
+    prompt: SampleRequest['prompt'],
+    { param = 'prompt', tools = [] }: EncodeOptions = {},
+  ): number[] {
+    if (prompt.kind === 'chat') return this.#chat(prompt.messages, tools);
     if (prompt.kind === 'text') return this.#text(prompt.text);
     this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, param);
     return prompt.tokens.length > 0 ? prompt.tokens : this.#nothing();
@@ -117,11 +127,25 @@ export class Prompts {
     }
   }
 
-  #chat(messages: Extract<SampleRequest['prompt'], { kind: 'chat' }>['messages']): number[] {
+  /** How this model calls tools. */
+  get callForm(): CallForm {
+    if (this.#callForm === undefined) this.#callForm = callForm(this.#template, this.#special);
+    if (this.#callForm !== null) return this.#callForm;
+    const message =
+      "The chat template of this model prints calls in a form that cannot be read back, so 'tools' do not work with it.";
+    throw new CodedError('unsupported_value', message, { param: 'tools' });
+  }
+
+  /** Control tokens that the form of a call is made of. */
+  controlTokens({ open, next, middle, close }: CallForm): number[] {
+    const ids = this.#tokenizer.encode([open, next, middle, close].join(''), { special: true });
+    return [...new Set(ids)].filter((id) => this.#tokenizer.isSpecial(id));
+  }
+
+  #chat(messages: ChatPrompt['messages'], tools: readonly unknown[]): number[] {
     try {
-      const options = { addGenerationPrompt: true, ...this.#special };
-      const template = this.#template ?? DEFAULT_CHAT_TEMPLATE;
-      return [...encodeChat(this.#tokenizer, template, messages as Message[], options).ids];
+      const options = { addGenerationPrompt: true, tools, ...this.#special };
+      return [...encodeChat(this.#tokenizer, this.#template, messages as Message[], options).ids];
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `The messages do not fit the model's chat template: ${reason}`;

@@ -14,6 +14,33 @@ const Prompt = z.discriminatedUnion('kind', [
 const Adapter = z.strictObject({ path: z.string(), scale: z.number() }).nullable();
 export type Adapter = z.infer<typeof Adapter>;
 
+/** Functions that the answer may call. */
+const Tools = z.strictObject({
+  /** As the template prints them. */
+  described: z.array(z.unknown()),
+  /** `param` is the place in the request. */
+  list: z.array(
+    z.strictObject({
+      name: z.string(),
+      parameters: z.unknown(),
+      strict: z.boolean().optional(),
+      param: z.string(),
+    }),
+  ),
+  /** Those that may be called; null: all. */
+  names: z.array(z.string()).nullable(),
+  required: z.boolean(),
+  parallel: z.boolean(),
+});
+
+/** A call begins with its name; its arguments follow in pieces. */
+const CallDelta = z.strictObject({
+  index: z.int(),
+  name: z.string().optional(),
+  arguments: z.string(),
+});
+export type CallDelta = z.infer<typeof CallDelta>;
+
 export const SampleRequest = z.strictObject({
   id: z.string(),
   adapter: Adapter,
@@ -34,6 +61,7 @@ export const SampleRequest = z.strictObject({
   presencePenalty: z.number().optional(),
   /** The answer is JSON: any object, or what the schema accepts. `param` is its place in the request. */
   json: z.strictObject({ schema: z.unknown(), param: z.string() }).optional(),
+  tools: Tools.optional(),
 });
 export type SampleRequest = z.infer<typeof SampleRequest>;
 
@@ -94,6 +122,8 @@ export const FromHost = z.discriminatedUnion('type', [
     logprobs: z.array(TokenLogprob).nullable(),
     /** Only where an echo was asked for: this is the prompt. Empty without log-probabilities. */
     echo: z.array(PromptToken).optional(),
+    /** Only where tools were given. */
+    calls: z.array(CallDelta).optional(),
   }),
   z.strictObject({
     type: z.literal('end'),

@@ -1,17 +1,16 @@
 // One request: prompt to tokens, tokens to pieces of text, until something says stop.
 import { CodedError } from '../lib/coded-error.ts';
-import { anyObject, jsonGrammar } from './grammar/json-schema.ts';
-import { Guide } from './guide.ts';
+import { Answer, type Step } from './answer.ts';
 import type { Llama, Logprobs } from './llama.ts';
-import { OutputText } from './output-text.ts';
 import type { Prompts } from './prompt.ts';
-import type { PromptToken, SampleRequest, TokenLogprob } from './protocol.ts';
+import type { CallDelta, PromptToken, SampleRequest, TokenLogprob } from './protocol.ts';
 
 export type Piece = {
   readonly type: 'piece';
   readonly text: string;
   readonly logprobs: TokenLogprob[] | null;
   readonly echo?: PromptToken[];
+  readonly calls?: CallDelta[];
 };
 export type End = {
   readonly type: 'end';
@@ -26,51 +25,44 @@ export async function* sample(
   prompts: Prompts,
   signal: AbortSignal,
 ): AsyncGenerator<Piece | End> {
-  const prompt = prompts.encode(request.prompt);
+  const prompt = prompts.encode(request.prompt, { tools: request.tools?.described });
   const room = roomForAnswer(request, prompt.length, llama.contextLength);
   prompts.checkBiases(request.logitBias ?? []);
   if (request.echo) yield await echo(request, prompt, llama, prompts, signal);
-  const output = new OutputText<TokenLogprob | null>(request.stop);
-  const piece = ({ text, marks }: { text: string; marks: (TokenLogprob | null)[] }): Piece => ({
-    type: 'piece',
-    text,
-    logprobs: request.logprobs === null ? null : marks.filter((mark) => mark !== null),
-  });
+  const answer = new Answer(request, prompts, room);
   let completionTokens = 0;
   let finishReason: End['finishReason'] = 'length';
   if (room > 0) {
-    const guide = guideOf(request, prompts, room);
-    const options = { ...request, seed: seedOf(request.seed), grammar: guide?.grammar };
+    const guided = request.json !== undefined || request.tools !== undefined;
+    const options = {
+      ...request,
+      seed: seedOf(request.seed),
+      grammar: guided ? () => answer.grammar : undefined,
+    };
     for await (const { id, logprobs } of llama.sample(prompt, request.adapter, options, signal)) {
       if (prompts.isStop(id) || llama.isEndOfText(id)) {
         finishReason = 'stop';
         break;
       }
-      const bytes = prompts.shownBytes(id);
-      if (guide?.take(bytes, room - completionTokens - 1) === false) {
-        const { text, tokens } = guide.ending;
-        completionTokens += tokens;
-        yield piece(output.push(Buffer.from(text), null));
-        break;
-      }
-      completionTokens += 1;
-      const step = output.push(bytes, logprobs && named(id, logprobs, prompts));
-      if (step.text !== '' || step.marks.length > 0) yield piece(step);
-      if (output.stopped || guide?.ended) finishReason = 'stop';
-      if (guide?.ended) break;
-      if (output.stopped || completionTokens === room) break;
+      const step = answer.push(id, logprobs && named(id, logprobs, prompts));
+      completionTokens += step.tokens;
+      yield* pieces(request, step);
+      finishReason = step.end ?? 'length';
+      if (step.end !== null || completionTokens === room) break;
     }
   }
-  const rest = output.finish();
-  if (rest.text !== '' || rest.marks.length > 0) yield piece(rest);
+  yield* pieces(request, answer.finish());
   yield { type: 'end', finishReason, promptTokens: prompt.length, completionTokens };
 }
 
-function guideOf({ json }: SampleRequest, prompts: Prompts, room: number): Guide | null {
-  if (json === undefined) return null;
-  const { schema, param } = json;
-  const grammar = schema === null ? anyObject() : jsonGrammar(schema, param);
-  return new Guide(grammar, param, prompts, room);
+/** None where there is nothing to show yet. */
+function* pieces(
+  request: SampleRequest,
+  { text, marks, calls }: Omit<Step, 'tokens' | 'end'>,
+): Generator<Piece> {
+  if (text === '' && marks.length === 0 && calls.length === 0) return;
+  const logprobs = request.logprobs === null ? null : marks.filter((mark) => mark !== null);
+  yield { type: 'piece', text, logprobs, ...(calls.length > 0 && { calls: [...calls] }) };
 }
 
 /** Number of tokens that may be generated; the answer shares the context with the prompt. */

@@ -126,7 +126,8 @@ test.each([
   [{ ...chat, max_tokens: 0 }, 'max_tokens', 'integer_below_min_value'],
   [{ ...chat, stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'array_above_max_length'],
   [{ ...chat, top_logprobs: 2 }, 'top_logprobs', 'invalid_value'],
-  [{ ...chat, tools: [{ type: 'function' }] }, 'tools', 'unsupported_parameter'],
+  [{ ...chat, tools: [{ type: 'function' }] }, 'tools[0].function', 'missing_required_parameter'],
+  [{ ...chat, tool_choice: 'required' }, 'tool_choice', 'invalid_value'],
   [
     { ...chat, response_format: { type: 'json_schema' } },
     'response_format.json_schema',

@@ -14,8 +14,10 @@ export type Choice = {
   readonly logprobs: readonly TokenLogprob[];
   /** The prompt, where it was asked for. */
   readonly echo: { readonly text: string; readonly tokens: readonly PromptToken[] };
+  readonly calls: readonly Call[];
   readonly end: End;
 };
+export type Call = { readonly name: string; readonly arguments: string };
 
 export async function usableModel(name: string, { jobs }: Deps): Promise<ResolvedModel> {
   const model = await jobs.resolve(name);
@@ -68,6 +70,7 @@ export async function gather(
   const texts = Array.from({ length: count }, () => '');
   const logprobs = Array.from({ length: count }, (): TokenLogprob[] => []);
   const echoes = Array.from({ length: count }, (): Choice['echo'] => ({ text: '', tokens: [] }));
+  const calls = Array.from({ length: count }, (): Call[] => []);
   const ends: End[] = [];
   for await (const { index, event } of events) {
     if (event.type === 'end') {
@@ -79,12 +82,16 @@ export async function gather(
       continue;
     }
     texts[index] += event.text;
+    for (const { index: at, name, arguments: part } of event.calls ?? []) {
+      const known = calls[index]![at] ?? { name: name ?? '', arguments: '' };
+      calls[index]![at] = { ...known, arguments: known.arguments + part };
+    }
     logprobs[index]!.push(...(event.logprobs ?? []));
   }
   return texts.map((text, index) => {
     const end = ends[index];
     if (end === undefined) throw new Error(`choice ${index} ended without an 'end' message`);
-    return { text, logprobs: logprobs[index]!, echo: echoes[index]!, end };
+    return { text, logprobs: logprobs[index]!, echo: echoes[index]!, calls: calls[index]!, end };
   });
 }
 

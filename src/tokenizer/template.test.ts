@@ -94,12 +94,38 @@ test('the older function_call is the same call', () => {
   expect(renderChat(TOOLS, [old], OPTIONS).text).toContain('<call>f {"a": 1}</call>');
 });
 
-test('a template without a place for tools or calls refuses them instead of dropping them', () => {
-  const withCall = { role: 'assistant', content: 'x', tool_calls: [call] };
-  expect(() => renderChat(CHATML, [user('q'), withCall], OPTIONS)).toThrow(
-    "'tool_calls' of message 1",
-  );
-  expect(() => renderChat(CHATML, [user('q')], { ...OPTIONS, tools: [{}] })).toThrow("'tools'");
+const described = { type: 'function', function: { name: 'f', parameters: {} } };
+
+test('a template without a place for tools gets them as text, asked and taught alike', () => {
+  const withCall = { role: 'assistant', content: null, tool_calls: [call] };
+  const result = { role: 'tool', tool_call_id: 'c', content: '42' };
+  const options = { ...OPTIONS, tools: [described] };
+  const messages = [user('q'), withCall, result, assistant('It is 42.')];
+  const { text, contents } = renderChat(CHATML, messages, options);
+  expect(text).toMatchInlineSnapshot(`
+    "<|im_start|>system
+    Functions:
+    {"name":"f","parameters":{}}
+    To call one: <tool_call>{"name": "...", "arguments": {...}}</tool_call><|im_end|>
+    <|im_start|>user
+    q<|im_end|>
+    <|im_start|>assistant
+    <tool_call>{"name": "f", "arguments": {"a":1}}</tool_call><|im_end|>
+    <|im_start|>user
+    <tool_response>42</tool_response><|im_end|>
+    <|im_start|>assistant
+    It is 42.<|im_end|>
+    "
+  `);
+  expect(contents.map(({ message }) => message)).toEqual([-1, 0, 1, 2, 3]);
+  expect(text.slice(contents[4]!.start, contents[4]!.end)).toBe('It is 42.');
+  for (const count of [1, 3]) {
+    const asked = { ...options, addGenerationPrompt: true };
+    expect(text).toContain(renderChat(CHATML, messages.slice(0, count), asked).text);
+  }
+  const own = renderChat(CHATML, [{ role: 'system', content: 'Be brief.' }, user('q')], options);
+  expect(own.text).toContain('system\nBe brief.\n\nFunctions:');
+  expect(renderChat(CHATML, [user('q')], { ...OPTIONS, tools: [] }).text).not.toContain('tools');
 });
 
 test('models without a template get the built-in one', () => {

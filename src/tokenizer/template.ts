@@ -3,6 +3,7 @@
 // with marks instead of contents, and believed only where both renderings agree around the mark.
 import { Template } from '@huggingface/jinja';
 import { type Message, type TemplateMessage, toTemplateMessage } from './messages.ts';
+import { spellOutTools } from './tools.ts';
 
 export type RenderOptions = {
   readonly addGenerationPrompt: boolean;
@@ -26,13 +27,66 @@ export class TemplateError extends Error {
 
 export function renderChat(
   template: string,
-  messages: readonly Message[],
+  conversation: readonly Message[],
   options: RenderOptions,
 ): Rendered {
-  const inputs = messages.map(toTemplateMessage);
-  const text = render(template, inputs, options);
-  refuseSilentLoss(template, inputs, options, text);
-  return { text, contents: contentSpans(template, inputs, options, text) };
+  const inputs = conversation.map(toTemplateMessage);
+  const { tools = [], ...without } = options;
+  const talk = tools.length > 0 || inputs.some(isToolTalk);
+  if (!talk || knowsTools(template, tools.length > 0)) {
+    const text = render(template, inputs, options);
+    return { text, contents: contentSpans(template, inputs, options, text) };
+  }
+  const { messages, inserted } = spellOutTools(inputs, tools);
+  const text = render(template, messages, without);
+  const spans = contentSpans(template, messages, without, text);
+  // What stands in front is plain text too, but no message of the conversation.
+  return { text, contents: spans.map((span) => ({ ...span, message: span.message - inserted })) };
+}
+
+const isToolTalk = ({ role, tool_calls: calls }: TemplateMessage) =>
+  role === 'tool' || calls !== undefined;
+
+const known = new Map<string, { readonly tools: boolean; readonly calls: boolean }>();
+
+/** Whether a template prints calls and their results, and, if there are any, descriptions of tools.
+ *  Asked of a fixed conversation, so that a prompt and its whole row get the same answer. */
+function knowsTools(template: string, withTools: boolean): boolean {
+  let answer = known.get(template);
+  if (answer === undefined) {
+    answer = { tools: printsTools(template), calls: printsCalls(template) };
+    known.set(template, answer);
+  }
+  return answer.calls && (answer.tools || !withTools);
+}
+
+const QUESTION: TemplateMessage = { role: 'user', content: 'question' };
+const PROBE = { addGenerationPrompt: true, bosToken: '<s>', eosToken: '</s>' };
+
+function printsTools(template: string): boolean {
+  const described = {
+    name: 'probe',
+    description: 'd',
+    parameters: { type: 'object', properties: {} },
+  };
+  const tools = [{ type: 'function', function: described }];
+  const withTools = tryRender(template, [QUESTION], { ...PROBE, tools });
+  return withTools !== null && withTools !== tryRender(template, [QUESTION], PROBE);
+}
+
+function printsCalls(template: string): boolean {
+  // Nine letters and digits: some templates insist.
+  const id = 'call00000';
+  const call = { id, type: 'function', function: { name: 'probe_name', arguments: { a: 'b' } } };
+  const result: TemplateMessage = {
+    role: 'tool',
+    content: 'probe result',
+    tool_call_id: id,
+    name: 'probe_name',
+  };
+  const asked = [QUESTION, { role: 'assistant', content: '', tool_calls: [call] }];
+  const text = tryRender(template, [...asked, result], PROBE);
+  return text?.includes('probe_name') === true && text.includes('probe result');
 }
 
 function render(
@@ -68,39 +122,6 @@ function compiled(source: string): Template {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TemplateError(`The chat template of this model cannot be read: ${reason}`, { cause });
-  }
-}
-
-/** A template that knows no tools prints the same text without them: then they would be lost. */
-function refuseSilentLoss(
-  template: string,
-  messages: readonly TemplateMessage[],
-  options: RenderOptions,
-  text: string,
-) {
-  const lost = (what: string, without: () => string) => {
-    let same = false;
-    try {
-      same = without() === text;
-    } catch {
-      // It fails without them, so it reads them.
-    }
-    if (same)
-      throw new TemplateError(
-        `The chat template of this model has no place for ${what}. ` +
-          `Write it as text in 'content', or train a model whose template knows tools.`,
-      );
-  };
-  if (options.tools !== undefined && options.tools.length > 0) {
-    const { tools: _, ...rest } = options;
-    lost("'tools'", () => render(template, messages, rest));
-  }
-  for (const [i, message] of messages.entries()) {
-    if (message.tool_calls === undefined) continue;
-    const { tool_calls: _, ...rest } = message;
-    lost(`the 'tool_calls' of message ${i}`, () =>
-      render(template, messages.with(i, rest), options),
-    );
   }
 }
 

@@ -20,10 +20,16 @@ type Schema = Readonly<Record<string, unknown>>;
 
 /** `param` is where the schema stands in the request. Several grammars with prefixes of their own can
  *  share one set of rules. Throws CodedError naming the place of a keyword. */
-export function jsonGrammar(schema: unknown, param: string, prefix = ''): Grammar {
-  const compiler = new Compiler(schema, param, prefix);
+export function jsonGrammar(schema: unknown, param: string, options: Options = {}): Grammar {
+  const compiler = new Compiler(schema, param, options);
   return { root: compiler.node(schema, param), rules: compiler.rules };
 }
+
+type Options = {
+  readonly prefix?: string;
+  /** Pass over what cannot be kept, as the API does for tools that are not strict. */
+  readonly lenient?: boolean;
+};
 
 /** Any JSON object. */
 export const anyObject = (): Grammar => ({ root: rule('object'), rules: baseRules() });
@@ -92,7 +98,15 @@ const DEEPEST = 200;
 const REFUSED = [
   ...['not', 'if', 'then', 'else', 'dependentSchemas', 'dependentRequired', 'dependencies'],
   ...['patternProperties', 'propertyNames', 'minProperties', 'maxProperties', 'pattern'],
-  ...['contains', 'minContains', 'maxContains', 'multipleOf', '$dynamicRef', '$recursiveRef'],
+  ...[
+    'contains',
+    'minContains',
+    'maxContains',
+    'multipleOf',
+    'uniqueItems',
+    '$dynamicRef',
+    '$recursiveRef',
+  ],
 ];
 const COMBINING = ['anyOf', 'oneOf', 'allOf', '$ref'];
 /** Keywords that restrict; all others are annotations. */
@@ -107,13 +121,15 @@ class Compiler {
   readonly #root: unknown;
   readonly #param: string;
   readonly #prefix: string;
+  readonly #lenient: boolean;
   readonly #refs = new Map<string, string>();
   #depth = 0;
 
-  constructor(root: unknown, param: string, prefix: string) {
+  constructor(root: unknown, param: string, { prefix = '', lenient = false }: Options) {
     this.#root = root;
     this.#param = param;
     this.#prefix = prefix;
+    this.#lenient = lenient;
   }
 
   node(schema: unknown, at: string): Node {
@@ -127,8 +143,10 @@ class Compiler {
 
   #node(schema: unknown, at: string): Node {
     if (!isObject(schema)) throw wrong(at, 'expected a schema: an object, or true.');
-    for (const key of REFUSED) if (schema[key] !== undefined) throw refused(`${at}.${key}`, key);
-    if (schema['uniqueItems'] === true) throw refused(`${at}.uniqueItems`, 'uniqueItems');
+    const beyond = this.#lenient
+      ? undefined
+      : REFUSED.find((key) => schema[key] !== undefined && schema[key] !== false);
+    if (beyond !== undefined) throw refused(`${at}.${beyond}`, beyond);
     for (const key of COMBINING)
       if (schema[key] !== undefined) return this.#combined(schema, key, at);
     if (schema['nullable'] === true) {
@@ -164,7 +182,7 @@ class Compiler {
         ? this.#merged(rest, this.#resolved(branch, `${at}.${key}[${i}]`), `${at}.${key}`)
         : branch,
     );
-    if (key === 'oneOf' && !this.#exclusive(branches, `${at}.oneOf`))
+    if (key === 'oneOf' && !this.#lenient && !this.#exclusive(branches, `${at}.oneOf`))
       throw wrong(
         `${at}.oneOf`,
         "branches that may overlap are not supported: write 'anyOf', or give each a 'type' or a required property with a 'const' of its own.",
@@ -305,8 +323,8 @@ class Compiler {
     const { format } = schema;
     const [min, max] = [size(schema, 'minLength', at) ?? 0, size(schema, 'maxLength', at)];
     checkOrder(min, max, `${at}.maxLength`);
-    if (typeof format === 'string') {
-      const inner = FORMATS[format];
+    const inner = FORMATS[String(format)];
+    if (typeof format === 'string' && !(this.#lenient && (inner === undefined || max !== null))) {
       if (inner === undefined) throw refused(`${at}.format`, `format '${format}'`);
       if (min > 0 || max !== null)
         throw wrong(`${at}.format`, "it cannot be combined with 'minLength' or 'maxLength'.");

@@ -1,6 +1,6 @@
 // Follows a text along a grammar, character by character, and knows the shortest way to end it. All ways
 // to read the text so far are kept, each as a stack of what is still to come.
-import type { Grammar, Node } from './grammar.ts';
+import { all, any, type Grammar, many, type Node, text } from './grammar.ts';
 
 /** `at`: offset in a text, items done of `all`, repetitions done of `many`. Null: nothing to come. */
 type Stack = { readonly node: Node; readonly at: number; readonly next: Stack } | null;
@@ -29,9 +29,9 @@ export class Walk {
   }
 
   /** After more text; null where the grammar does not allow it. */
-  after(text: string): Walk | null {
+  after(more: string): Walk | null {
     let stacks = this.#stacks;
-    for (const char of text) {
+    for (const char of more) {
       const code = char.codePointAt(0)!;
       stacks = stacks.flatMap((stack) => this.#step(stack, code));
       if (stacks.length === 0) return null;
@@ -44,13 +44,23 @@ export class Walk {
     return this.#stacks.every((stack) => stack === null);
   }
 
+  /** What may still come, as a grammar of its own. */
+  get rest(): Grammar {
+    const ways = this.#stacks.map((stack) => {
+      const items: Node[] = [];
+      for (let frame = stack; frame !== null; frame = frame.next) items.push(remainder(frame));
+      return all(...items);
+    });
+    return { root: any(...ways), rules: this.#rules };
+  }
+
   /** The shortest text that completes what was read. */
   get ending(): string {
     const endings = this.#stacks.map((stack) => {
-      let text = '';
+      let whole = '';
       for (let frame = stack; frame !== null; frame = frame.next)
-        text += this.#ending(frame.node, frame.at, new Set()) ?? '';
-      return text;
+        whole += this.#ending(frame.node, frame.at, new Set()) ?? '';
+      return whole;
     });
     return endings.reduce((a, b) => (b.length < a.length ? b : a));
   }
@@ -138,4 +148,12 @@ export class Walk {
     if (node === undefined) throw new Error(`the grammar has no rule '${name}'`);
     return node;
   }
+}
+
+function remainder({ node, at }: NonNullable<Stack>): Node {
+  if (node.kind === 'text') return text(node.text.slice(at));
+  if (node.kind === 'all') return all(...node.items.slice(at));
+  if (node.kind !== 'many') return node;
+  const most = node.max === null ? null : node.max - at;
+  return many(node.item, Math.max(0, node.min - at), most);
 }

@@ -2,10 +2,11 @@
 import { type Context, Hono } from 'hono';
 import { unixSeconds } from '../../lib/clock.ts';
 import { newId } from '../../lib/id.ts';
-import type { TokenLogprob } from '../../serve/protocol.ts';
+import type { CallDelta, TokenLogprob } from '../../serve/protocol.ts';
 import type { Deps } from '../deps.ts';
 import { invalidValue } from '../errors.ts';
 import {
+  type Call,
   type ChoiceEvent,
   type ChoiceRequest,
   type End,
@@ -17,6 +18,7 @@ import {
 import { readBody } from '../read-body.ts';
 import { CreateChatCompletion, jsonOf, plainMessages } from '../schemas/chat-completions.ts';
 import { checkSampling, choiceSeed, samplingOf } from '../schemas/sampling.ts';
+import { toolsOf } from '../schemas/tools.ts';
 import { primed, sseResponse } from '../sse.ts';
 
 export function chatCompletions(deps: Deps): Hono {
@@ -33,9 +35,10 @@ export function chatCompletions(deps: Deps): Hono {
       created: unixSeconds(deps.clock.now()),
       model: body.model,
     };
-    if (!body.stream) return await answer(c, head, events, choices);
+    const older = body.functions.length > 0;
+    if (!body.stream) return await answer(c, head, events, choices, older);
     const usage = body.stream_options?.include_usage ?? false;
-    const stream = chunks(await primed(events), head, choices, usage);
+    const stream = chunks(await primed(events), head, choices, { usage, older });
     return sseResponse(stream, { stop: () => abort.abort(), log: deps.log });
   });
 }
@@ -48,6 +51,7 @@ function choicesOf(body: CreateChatCompletion): ChoiceRequest[] {
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     ...samplingOf(body),
     ...jsonOf(body.response_format),
+    tools: toolsOf(body),
     logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
   };
   return Array.from({ length: body.n }, (_, i) => ({ ...choice, seed: choiceSeed(body.seed, i) }));
@@ -61,27 +65,60 @@ async function answer(
   head: Head,
   events: AsyncGenerator<ChoiceEvent>,
   { length: n, 0: first }: readonly ChoiceRequest[],
+  older: boolean,
 ) {
   const choices = await gather(events, n);
   return c.json({
     object: 'chat.completion',
     ...head,
     ...COMMON,
-    choices: choices.map(({ text, logprobs, end }, index) => ({
+    choices: choices.map(({ text, calls, logprobs, end }, index) => ({
       index,
-      message: { role: 'assistant', content: text, refusal: null, annotations: [] },
+      message: {
+        role: 'assistant',
+        content: text === '' && calls.length > 0 ? null : text,
+        refusal: null,
+        annotations: [],
+        ...(calls.length > 0 && wireCalls(calls, older)),
+      },
       logprobs: first?.logprobs === null ? null : wireLogprobs(logprobs),
-      finish_reason: end.finishReason,
+      finish_reason: finishReason(end, calls.length > 0, older),
     })),
     usage: wireUsage(choices.map(({ end }) => end)),
   });
+}
+
+/** `older`: the request spoke of functions, not tools. */
+function wireCalls(calls: readonly Call[], older: boolean) {
+  if (older) return { function_call: calls[0] };
+  const tool_calls = calls.map((call) => ({
+    id: newId('call_', 24),
+    type: 'function',
+    function: call,
+  }));
+  return { tool_calls };
+}
+
+function finishReason({ finishReason: reason }: End, called: boolean, older: boolean): string {
+  if (!called || reason === 'length') return reason;
+  return older ? 'function_call' : 'tool_calls';
+}
+
+/** The first delta of a call has all but its arguments. */
+function callDelta({ index, name, arguments: part }: CallDelta, older: boolean) {
+  if (older) return { function_call: { ...(name !== undefined && { name }), arguments: part } };
+  const call =
+    name === undefined
+      ? { index, function: { arguments: part } }
+      : { index, id: newId('call_', 24), type: 'function', function: { name, arguments: part } };
+  return { tool_calls: [call] };
 }
 
 async function* chunks(
   events: AsyncGenerator<ChoiceEvent>,
   head: Head,
   { length: n }: readonly ChoiceRequest[],
-  withUsage: boolean,
+  { usage: withUsage, older }: { readonly usage: boolean; readonly older: boolean },
 ) {
   const chunk = (
     index: number,
@@ -98,17 +135,19 @@ async function* chunks(
   for (let index = 0; index < n; index++)
     yield chunk(index, { role: 'assistant', content: '' }, null);
   const ends: End[] = [];
+  const called = new Set<number>();
   for await (const { index, event } of events) {
     if (event.type === 'end') {
       ends[index] = event;
-      yield chunk(index, {}, event.finishReason);
-    } else {
-      yield chunk(
-        index,
-        { content: event.text },
-        null,
-        event.logprobs && wireLogprobs(event.logprobs),
-      );
+      yield chunk(index, {}, finishReason(event, called.has(index), older));
+      continue;
+    }
+    const { text, calls = [], logprobs } = event;
+    if (text !== '' || calls.length === 0)
+      yield chunk(index, { content: text }, null, logprobs && wireLogprobs(logprobs));
+    for (const call of calls) {
+      called.add(index);
+      yield chunk(index, callDelta(call, older), null);
     }
   }
   if (withUsage)

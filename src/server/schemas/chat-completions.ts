@@ -4,6 +4,7 @@ import type { SampleRequest } from '../../serve/protocol.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import { nullFree } from './common.ts';
 import { samplingShape } from './sampling.ts';
+import { toolsShape } from './tools.ts';
 
 const Part = z.looseObject({
   type: z.string(),
@@ -11,10 +12,21 @@ const Part = z.looseObject({
   refusal: z.string().optional(),
 });
 
-const Message = z.looseObject({
-  role: z.enum(['developer', 'system', 'user', 'assistant', 'tool', 'function']),
-  content: z.union([z.string(), z.array(Part)]).nullish(),
-});
+const Called = z.looseObject({ name: z.string(), arguments: z.string() });
+
+const Message = nullFree(
+  z.looseObject({
+    role: z.enum(['developer', 'system', 'user', 'assistant', 'tool', 'function']),
+    content: z.union([z.string(), z.array(Part)]).optional(),
+    refusal: z.string().optional(),
+    name: z.string().optional(),
+    tool_calls: z
+      .array(z.looseObject({ id: z.string(), type: z.literal('function'), function: Called }))
+      .optional(),
+    function_call: Called.optional(),
+    tool_call_id: z.string().optional(),
+  }),
+);
 
 const ResponseFormat = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('text') }),
@@ -35,6 +47,7 @@ type ResponseFormat = z.infer<typeof ResponseFormat>;
 
 export const CreateChatCompletion = z.looseObject({
   ...samplingShape,
+  ...toolsShape,
   messages: z.array(Message).min(1),
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),
@@ -52,23 +65,28 @@ export function jsonOf(format: ResponseFormat): Pick<SampleRequest, 'json'> {
   return { json: { schema, param: 'response_format.json_schema.schema' } };
 }
 
-export type PlainMessage = { readonly role: string; readonly content: string };
+export type PlainMessage = {
+  readonly role: string;
+  readonly content: string | null;
+  readonly [key: string]: unknown;
+};
 
-/** The messages as the template takes them: text only. */
+/** The messages as the template takes them: contents are text. */
 export const plainMessages = (messages: CreateChatCompletion['messages']): PlainMessage[] =>
   messages.map((message, i) => {
-    const { role } = message;
-    if (role === 'tool' || role === 'function')
-      throw unsupported(`messages[${i}].role`, `'${role}'`);
-    for (const key of ['tool_calls', 'function_call'])
-      if (message[key] !== undefined && message[key] !== null)
-        throw unsupported(`messages[${i}].${key}`, 'tool calls do not work here yet');
-    const content = message.content ?? message['refusal'];
-    if (typeof content === 'string') return { role, content };
-    if (!Array.isArray(content))
-      throw invalidValue(`messages[${i}].content`, 'expected a string or a list of text parts.');
-    return { role, content: content.map((part, j) => textOf(part, i, j)).join('') };
+    const { role, name, tool_calls, function_call, tool_call_id } = message;
+    const called = tool_calls?.length ? { tool_calls } : function_call ? { function_call } : {};
+    const rest = { ...(name !== undefined && { name }), ...(tool_call_id && { tool_call_id }) };
+    return { role, content: contentOf(message, i), ...rest, ...called };
   });
+
+function contentOf(message: z.infer<typeof Message>, i: number): string | null {
+  const { role, content = message.refusal } = message;
+  if (typeof content === 'string') return content;
+  if (Array.isArray(content)) return content.map((part, j) => textOf(part, i, j)).join('');
+  if (role === 'assistant' && (message.tool_calls?.length || message.function_call)) return null;
+  throw invalidValue(`messages[${i}].content`, 'expected a string or a list of text parts.');
+}
 
 function textOf(part: z.infer<typeof Part>, message: number, index: number): string {
   const at = `messages[${message}].content[${index}]`;

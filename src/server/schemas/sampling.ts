@@ -39,13 +39,6 @@ const never: Neutral = () => false;
 const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly hint: string }>> =
   {
     store: { neutral: isFalse, hint: 'completions are not stored; leave it out' },
-    tools: { neutral: isEmpty, hint: 'leave it out' },
-    functions: { neutral: isEmpty, hint: 'leave it out' },
-    tool_choice: { neutral: (value) => value === 'none' || value === 'auto', hint: 'leave it out' },
-    function_call: {
-      neutral: (value) => value === 'none' || value === 'auto',
-      hint: 'leave it out',
-    },
     modalities: {
       neutral: (value) => Array.isArray(value) && value.every((kind) => kind === 'text'),
       hint: "only ['text'] works",
