@@ -17,8 +17,6 @@ export function labelled(yes: readonly string[], open: readonly string[] = []): 
   return labels;
 }
 
-export const isCategory = (name: string): name is Category => CATEGORIES.some((c) => c === name);
-
 const HARM =
   /bomb|explosiv|weapon|firearm|\bguns?\b|kill|murder|assassin|poison|terroris|shooting|physical(ly)? (harm|assault)|assault|kidnap|abduct|tortur|set .*fire|start a fire|casualties|cause a crash|cause accidents|attack (someone|on)|hit-and-run|arson/i;
 const SELF =
