@@ -3,12 +3,16 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const NODE_MODULES = join(ROOT, 'node_modules');
-const STAMP = join(NODE_MODULES, '.tunery-installed');
+const OWN_MODULES = join(ROOT, 'node_modules');
+// As an installed package we lie in a node_modules folder ourselves, and npm puts what we need beside us.
+const PACKAGE = basename(dirname(ROOT)) === 'node_modules';
+const MODULES = PACKAGE ? [OWN_MODULES, dirname(ROOT)] : [OWN_MODULES];
+const LOCK = join(ROOT, 'package-lock.json');
+const STAMP = join(OWN_MODULES, '.tunery-installed');
 const NEEDED_MAJOR = 24;
 
 /** What a person can mend; the message says how. */
@@ -54,7 +58,8 @@ export async function runOnNode(file, args) {
 
 /** The environment in which `node` means the Node of this package. */
 export function environment(extra = {}) {
-  const path = [join(NODE_MODULES, '.bin'), process.env.PATH ?? ''].join(delimiter);
+  const bins = MODULES.map((folder) => join(folder, '.bin'));
+  const path = [...bins, process.env.PATH ?? ''].join(delimiter);
   return { ...process.env, PATH: path, ...extra };
 }
 
@@ -73,13 +78,11 @@ export function runChild(command, args, options = {}) {
 }
 
 function installed() {
-  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted();
+  return PACKAGE || (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted());
 }
 
 function wanted() {
-  return createHash('sha256')
-    .update(readFileSync(join(ROOT, 'package-lock.json')))
-    .digest('hex');
+  return createHash('sha256').update(readFileSync(LOCK)).digest('hex');
 }
 
 function install() {
@@ -96,9 +99,9 @@ function install() {
 
 /** The npm package `node` gets its binary from an install script; someone may have scripts off. */
 function fetchNode() {
-  const folder = join(NODE_MODULES, 'node');
-  const script = join(folder, 'installArchSpecificPackage.js');
-  if (!existsSync(script)) return;
+  const folder = MODULES.map((modules) => join(modules, 'node')).find(existsSync);
+  const script = folder && join(folder, 'installArchSpecificPackage.js');
+  if (!script || !existsSync(script)) return;
   process.stderr.write(`Tunery: fetching Node ${NEEDED_MAJOR} from npm …\n`);
   spawnSync(process.execPath, [script], { cwd: folder, stdio: ['ignore', 2, 2], env: npmEnv() });
 }
@@ -128,15 +131,17 @@ function npmEnv() {
 function findNode() {
   if (major(process.version) >= NEEDED_MAJOR) return process.execPath;
   const name = process.platform === 'win32' ? 'node.exe' : 'node';
-  const own = join(NODE_MODULES, 'node');
-  const platform = [NODE_MODULES, join(own, 'node_modules')].flatMap((folder) =>
-    existsSync(folder)
-      ? readdirSync(folder)
-          .filter((entry) => /^node-(bin-)?(linux|darwin|win)/.test(entry))
-          .map((entry) => join(folder, entry, 'bin', name))
-      : [],
-  );
-  const candidates = [join(own, 'bin', name), join(NODE_MODULES, '.bin', name), ...platform];
+  const candidates = MODULES.flatMap((modules) => {
+    const own = join(modules, 'node');
+    const platform = [modules, join(own, 'node_modules')].flatMap((folder) =>
+      existsSync(folder)
+        ? readdirSync(folder)
+            .filter((entry) => /^node-(bin-)?(linux|darwin|win)/.test(entry))
+            .map((entry) => join(folder, entry, 'bin', name))
+        : [],
+    );
+    return [join(own, 'bin', name), join(modules, '.bin', name), ...platform];
+  });
   return candidates.find((path) => existsSync(path) && runs(path)) ?? null;
 }
 
