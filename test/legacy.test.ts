@@ -256,6 +256,29 @@ test('the flat fields win over hyperparameters, which may say the same', async (
   expect((await get(`/fine-tunes/${id}/events?stream=true`)).status).toBe(404);
 });
 
+test('a fine-tune that a restart interrupts goes on and tells each epoch once', {
+  timeout: 120_000,
+}, async () => {
+  const file = await upload('more.jsonl', pairs(12));
+  const { id } = await fineTune({ training_file: file, n_epochs: 8, batch_size: 2, seed: 1 });
+  const messages = async () =>
+    (await get(`/fine-tunes/${id}/events`)).body.data.map(
+      ({ message }: { message: string }) => message,
+    );
+  await expect.poll(messages, { timeout: 60_000 }).toContain('Completed epoch 1/8');
+  server = await server.restart();
+  const all = await follow(id);
+  expect(all.filter((message) => message.startsWith('Completed'))).toEqual(
+    Array.from({ length: 8 }, (_, i) => `Completed epoch ${i + 1}/8`),
+  );
+  expect(all.at(-1)).toBe('Fine-tune succeeded');
+  const result = (await get(`/fine-tunes/${id}`)).body.result_files[0].id;
+  const [, ...lines] = (await get(`/files/${result}/content`)).text.trim().split('\n');
+  expect(lines.map((line) => line.split(',')[2])).toEqual(
+    Array.from({ length: 48 }, (_, i) => String(2 * (i + 1))),
+  );
+});
+
 test('engines answer as the routes of today do, with the model from the path', async () => {
   const request = { prompt: 'Tim', max_tokens: 4, temperature: 0 };
   const { body: today } = await post('/completions', { ...request, model: MODEL });

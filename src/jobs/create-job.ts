@@ -120,9 +120,13 @@ async function baseOf(
   const target = await aliases.target(wanted);
   const meant = target === null ? null : await named(target);
   if (meant !== null) return { ...meant, model: wanted, name: wanted };
+  const why =
+    target === null
+      ? ''
+      : `It stands for '${target}' in the table of model names, which is not here. `;
   const known = (await bases.list()).map(({ id }) => id).join(', ');
   const message =
-    `The model '${wanted}' does not exist. ` +
+    `The model '${wanted}' does not exist. ${why}` +
     (known === ''
       ? 'There are no base models yet: get one with `tunery models pull`, or name a folder with --models-dir.'
       : `Base models here: ${known}.`);

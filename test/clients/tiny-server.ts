@@ -10,11 +10,14 @@ export type TinyServer = {
   readonly directory: string;
   readonly dataDir: string;
   readonly write: (name: string, rows: readonly object[]) => Promise<string>;
+  /** Ends the server in order and starts another on the same data, at another address. */
+  readonly restart: () => Promise<TinyServer>;
   readonly close: () => Promise<void>;
 };
 
-export async function startTinyServer(): Promise<TinyServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'tunery-client-'));
+export const startTinyServer = async () => startOn(await mkdtemp(join(tmpdir(), 'tunery-client-')));
+
+async function startOn(directory: string): Promise<TinyServer> {
   const dataDir = join(directory, 'data');
   const server = await startServer({ port: 0, dataDir, modelsDirs: ['assets/models'] });
   return {
@@ -25,6 +28,10 @@ export async function startTinyServer(): Promise<TinyServer> {
       const path = join(directory, name);
       await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
       return path;
+    },
+    restart: async () => {
+      await server.close();
+      return await startOn(directory);
     },
     close: async () => {
       await server.close();
