@@ -2,21 +2,48 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
 import OpenAI, { toFile } from 'openai';
-import { afterAll, expect, test } from 'vitest';
-import { script } from './program.ts';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { run } from '../src/cli/run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tunery-keys-'));
 const data = join(folder, 'data');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const tunery = (args: readonly string[], env: Record<string, string> = {}) =>
-  script('tunery', args, { env }).ended();
+type Env = Record<string, string>;
+
+class Text extends Writable {
+  text = '';
+  override _write(chunk: Buffer, _: string, done: () => void) {
+    this.text += chunk;
+    done();
+  }
+}
+
+/** The whole command line, in this process: what takes time is not the shell. */
+function begin(args: readonly string[], env: Env = {}) {
+  const [stdout, stderr, stop] = [new Text(), new Text(), new AbortController()];
+  const streams = { stdin: Readable.from([]), stdout, stderr, signal: stop.signal };
+  const ended = run(args, { ...streams, env: { LC_ALL: 'C.UTF-8', ...env } });
+  return { stdout, stderr, stop, ended };
+}
+
+async function tunery(args: readonly string[], env: Env = {}) {
+  const { stdout, stderr, ended } = begin(args, env);
+  return { code: await ended, out: stdout.text, err: stderr.text };
+}
 
 async function serve(...flags: string[]) {
   const places = ['--port', '0', '--models-dir', 'assets/models', ...flags];
-  const server = script('tunery', ['serve', ...places, '--json']);
-  return { server, url: (await server.says(/"url":"([^"]+)"/))[1]! };
+  const { stdout, stop, ended } = begin(['serve', ...places, '--json']);
+  const close = async () => {
+    stop.abort();
+    expect(await ended).toBe(0);
+  };
+  onTestFinished(close);
+  await expect.poll(() => stdout.text, { timeout: 60_000, interval: 20 }).toContain('"url"');
+  return { url: JSON.parse(stdout.text).url as string, close };
 }
 
 test('a key made without a server opens the server, and nothing else does', async () => {
@@ -25,7 +52,7 @@ test('a key made without a server opens the server, and nothing else does', asyn
   const admin = made.out.trim();
   expect(admin).toMatch(/^sk-\w{48}$/);
 
-  const { server, url } = await serve('--data-dir', data);
+  const { close, url } = await serve('--data-dir', data);
   const place = { TUNERY_BASE_URL: url };
   const locked = await tunery(['models', 'list'], place);
   expect(locked).toMatchObject({ code: 1, out: '' });
@@ -66,12 +93,11 @@ test('a key made without a server opens the server, and nothing else does', asyn
   const rest = await tunery(['keys', 'list', '--json'], asAdmin);
   expect(JSON.parse(rest.out).data).toMatchObject([{ name: 'me' }]);
   expect((await tunery(['keys', 'list', '--all'], asAdmin)).out).toContain('revoked');
-  server.process.kill('SIGINT');
-  await server.ended();
+  await close();
 }, 120_000);
 
 test('the first key can be made through the running server', async () => {
-  const { server, url } = await serve('--data-dir', join(folder, 'running'));
+  const { close, url } = await serve('--data-dir', join(folder, 'running'));
   expect((await fetch(`${url}/models`)).status).toBe(200);
   const place = { TUNERY_BASE_URL: url };
   const key = (await tunery(['keys', 'create'], place)).out.trim();
@@ -79,8 +105,7 @@ test('the first key can be made through the running server', async () => {
   const headers = { authorization: `Bearer ${key}` };
   expect((await fetch(`${url}/models`, { headers })).status).toBe(200);
   expect((await tunery(['keys', 'create'], place)).code).toBe(1);
-  server.process.kill('SIGINT');
-  await server.ended();
+  await close();
 });
 
 test('a server for other machines does not start without a key unless it is told to', async () => {
@@ -89,10 +114,9 @@ test('a server for other machines does not start without a key unless it is told
   expect(refused).toMatchObject({ code: 1, out: '' });
   expect(refused.err).toMatch(/keys create --data-dir.*open.*--allow-open/s);
 
-  const { server, url } = await serve(...open, '--allow-open');
+  const { close, url } = await serve(...open, '--allow-open');
   expect((await fetch(`${url}/models`)).status).toBe(200);
-  server.process.kill('SIGINT');
-  await server.ended();
+  await close();
   expect((await tunery(['keys', 'create', '--data-dir', join(folder, 'open')])).code).toBe(0);
   const closed = await serve(...open);
   expect((await fetch(`${closed.url}/models`)).status).toBe(401);
