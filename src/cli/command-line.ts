@@ -18,7 +18,14 @@ export type Found = {
 };
 
 /** Flags that collect; read them with `repeated`. */
-export const REPEATABLE: readonly string[] = ['models-dir', 'metadata', 'where'];
+export const REPEATABLE: readonly string[] = [
+  'models-dir',
+  'metadata',
+  'where',
+  'set',
+  'replace',
+  'key',
+];
 
 export async function findCommand(root: AnyCommand, argv: readonly string[], say: Say) {
   let command = root;

@@ -122,3 +122,9 @@ export async function runTask(cli: Cli, task: DataTask, ask?: Ask): Promise<unkn
     bar.end();
   }
 }
+
+/** `\n` and `\t` as people type them in a shell. */
+export const unescaped = (text: string) =>
+  text.replaceAll(/\\([nrt\\])/g, (_, letter: string) =>
+    letter === '\\' ? '\\' : { n: '\n', r: '\r', t: '\t' }[letter as 'n'],
+  );

@@ -60,7 +60,7 @@ export const ConvertTask = z.object({
   /** Draws this many rows. */
   sample: z.int().min(1).nullable(),
   seed: z.int().min(0),
-  language,
+  skipBad: z.boolean(),
 });
 export type ConvertTask = z.infer<typeof ConvertTask>;
 
@@ -71,7 +71,6 @@ export const TransformTask = z.object({
   /** Steps in order; their form is src/data/transform/steps.ts. */
   steps: z.array(z.unknown()),
   seed: z.int().min(0),
-  model: z.string().nullable(),
 });
 export type TransformTask = z.infer<typeof TransformTask>;
 

@@ -14,6 +14,18 @@ export function dataCommand(cli: Cli) {
         (await import('./data-prepare.ts')).prepareCommand(cli),
       ),
       check: sub('cli.data.check', async () => (await import('./data-check.ts')).checkCommand(cli)),
+      preview: sub('cli.data.preview', async () =>
+        (await import('./data-preview.ts')).previewCommand(cli),
+      ),
+      convert: sub('cli.data.convert', async () =>
+        (await import('./data-convert.ts')).convertCommand(cli),
+      ),
+      transform: sub('cli.data.transform', async () =>
+        (await import('./data-transform.ts')).transformCommand(cli),
+      ),
+      overlap: sub('cli.data.overlap', async () =>
+        (await import('./data-overlap.ts')).overlapCommand(cli),
+      ),
     },
   });
 }

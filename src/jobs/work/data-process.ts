@@ -45,8 +45,16 @@ async function work(task: DataTask, told: Told): Promise<unknown> {
   switch (task.kind) {
     case 'check':
       return (await import('./data-check.ts')).checkTask(task, told);
+    case 'convert':
+      return (await import('./data-convert.ts')).convertTask(task, told);
+    case 'preview':
+      return (await import('./data-convert.ts')).previewTask(task);
+    case 'overlap':
+      return (await import('./data-convert.ts')).overlapTask(task);
+    case 'transform':
+      return (await import('./data-transform.ts')).transformTask(task, told);
     default:
-      throw new Error(`no such task`);
+      return task satisfies never;
   }
 }
 

@@ -1,0 +1,131 @@
+// Rows on disk and their order in memory: 12 bytes a row, however long the rows are.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CodedError } from '../../lib/coded-error.ts';
+import { openSource, rowReader, type SourceOptions } from '../source/rows.ts';
+import { rowWriter } from '../source/write-rows.ts';
+
+export type SetRow = { readonly text: string; readonly line: number };
+
+export class RowSet {
+  readonly #path: string;
+  readonly #offsets: Float64Array;
+  readonly #bytes: Uint32Array;
+  /** Line of each row in the input it came from. */
+  readonly lines: Uint32Array;
+  #reader: ReturnType<typeof rowReader> | null = null;
+
+  constructor(
+    path: string,
+    offsets: readonly number[],
+    bytes: readonly number[],
+    lines: readonly number[],
+  ) {
+    this.#path = path;
+    this.#offsets = Float64Array.from(offsets);
+    this.#bytes = Uint32Array.from(bytes);
+    this.lines = Uint32Array.from(lines);
+  }
+
+  get rows(): number {
+    return this.lines.length;
+  }
+
+  async text(row: number): Promise<string> {
+    this.#reader ??= rowReader(this.#path);
+    return (await this.#reader).read(this.#offsets[row]!, this.#bytes[row]!);
+  }
+
+  async value(row: number): Promise<unknown> {
+    return JSON.parse(await this.text(row));
+  }
+
+  /** The same rows in another order, or fewer, or some of them twice. */
+  picked(order: readonly number[]): RowSet {
+    const set = new RowSet(
+      this.#path,
+      order.map((row) => this.#offsets[row]!),
+      order.map((row) => this.#bytes[row]!),
+      order.map((row) => this.lines[row]!),
+    );
+    return set;
+  }
+
+  async close(): Promise<void> {
+    await (await this.#reader)?.close();
+    this.#reader = null;
+  }
+}
+
+/** A folder for intermediate files, gone afterwards. */
+export async function withScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'tunery-transform-'));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Copies the input to JSONL of its own, so that every later step can go back to any row. Throws
+ *  CodedError on rows that cannot be read: a transformation must not lose rows in silence. */
+export async function rowSetOf(
+  input: string,
+  scratch: string,
+  name: string,
+  options: SourceOptions,
+): Promise<RowSet> {
+  const source = await openSource(input, options);
+  try {
+    return await collect(scratch, name, async (add) => {
+      for await (const item of source.items(options.signal)) {
+        if (item.kind === 'row') await add(JSON.stringify(item.value), item.line);
+        else if (item.level === 'error' && item.line > 0)
+          throw new CodedError(
+            'bad_rows',
+            `Line ${item.line} of ${source.name} cannot be read (${item.key.slice('data.'.length)}). ` +
+              'Run: tunery data check FILE --fix',
+            { param: 'file' },
+          );
+        else if (item.level === 'error')
+          throw new CodedError(
+            'bad_rows',
+            `${source.name} cannot be read (${item.key.slice('data.'.length)}).`,
+            {
+              param: 'file',
+            },
+          );
+      }
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+/** A new set from rows that `produce` adds. */
+export async function collect(
+  scratch: string,
+  name: string,
+  produce: (add: (text: string, line: number) => Promise<void>) => Promise<void>,
+): Promise<RowSet> {
+  const path = join(scratch, `${name}.jsonl`);
+  const writer = await rowWriter(path);
+  const [offsets, bytes, lines]: number[][] = [[], [], []];
+  let offset = 0;
+  try {
+    await produce(async (text, line) => {
+      const size = Buffer.byteLength(text);
+      offsets!.push(offset);
+      bytes!.push(size);
+      lines!.push(line);
+      offset += size + 1;
+      await writer.line(text);
+    });
+    await writer.finish();
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+  return new RowSet(path, offsets!, bytes!, lines!);
+}

@@ -1,0 +1,287 @@
+// Carries out a recipe: steps in order over the rows of one file. Writes the result, a manifest beside
+// it, and the map of what was redacted. The same inputs, steps and seed give the same bytes.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { CodedError } from '../../lib/coded-error.ts';
+import { randomStream } from '../../lib/random.ts';
+import type { SourceOptions } from '../source/rows.ts';
+import { type Written, writeRowsTo, writeTextTo } from '../source/write-rows.ts';
+import { ExpressionError } from './expression.ts';
+import {
+  balance,
+  bucket,
+  dedupe,
+  everyRow,
+  filter,
+  type Order,
+  sample,
+  shuffle,
+  split,
+} from './pick.ts';
+import { Redactor } from './redact.ts';
+import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
+import { collect, type RowSet, rowSetOf, withScratch } from './row-set.ts';
+import type { Manifest, Step } from './steps.ts';
+
+export type TransformRequest = {
+  readonly path: string;
+  readonly output: string;
+  readonly steps: readonly Step[];
+  readonly seed: number;
+};
+
+export type StepReport = {
+  readonly do: Step['do'];
+  readonly rows_before: number;
+  readonly rows_after: number;
+  /** Lines of the input that are gone, at most LISTED of them. */
+  readonly removed_lines: readonly number[];
+  readonly [more: string]: unknown;
+};
+const LISTED = 1000;
+
+export type Transformed = {
+  readonly object: 'tunery.data_transformation';
+  readonly steps: readonly StepReport[];
+  readonly outputs: readonly Written[];
+  readonly manifest: string;
+  readonly redaction_map: string | null;
+};
+
+export async function transformData(
+  request: TransformRequest,
+  options: SourceOptions,
+  onStep: (step: number) => void = () => {},
+): Promise<Transformed> {
+  try {
+    return await withScratch((scratch) => run(request, options, scratch, onStep));
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error;
+    throw new CodedError('invalid_expression', error.message, { param: 'where', cause: error });
+  }
+}
+
+type State = { set: RowSet; readonly parts: { name: string; set: RowSet }[] | null };
+
+async function run(
+  { path, output, steps, seed }: TransformRequest,
+  options: SourceOptions,
+  scratch: string,
+  onStep: (step: number) => void,
+): Promise<Transformed> {
+  const inputs = [{ path, sha256: await sha256Of(path), rows: 0 }];
+  let state: State = { set: await rowSetOf(path, scratch, 'input', options), parts: null };
+  inputs[0]!.rows = state.set.rows;
+  const reports: StepReport[] = [];
+  const redactor = { used: null as Redactor | null };
+  for (const [i, step] of steps.entries()) {
+    onStep(i + 1);
+    if (state.parts !== null)
+      throw new CodedError('invalid_value', 'split must be the last step.', { param: 'split' });
+    const before = state.set;
+    const { next, more } = await apply(step, before, {
+      seed,
+      scratch,
+      i,
+      inputs,
+      options,
+      redactor,
+    });
+    reports.push({
+      do: step.do,
+      rows_before: before.rows,
+      rows_after: rowsOf(next),
+      removed_lines: removed(step, before, next.set),
+      ...more,
+    });
+    if (next.set !== before) await before.close();
+    state = next;
+  }
+  const files =
+    state.parts === null
+      ? [{ path: output, set: state.set }]
+      : state.parts.map(({ name, set }) => ({ path: partPath(output, name), set }));
+  const outputs: Written[] = [];
+  for (const file of files) {
+    outputs.push(
+      await writeRowsTo(file.path, async (writer) => {
+        for (let row = 0; row < file.set.rows; row++) await writer.line(await file.set.text(row));
+      }),
+    );
+    await file.set.close();
+  }
+  let map: string | null = null;
+  if (redactor.used !== null) {
+    map = `${output}.redaction.json`;
+    await writeTextTo(map, `${JSON.stringify(redactor.used.map, null, 2)}\n`);
+  }
+  const manifest = `${output}.manifest.json`;
+  await writeTextTo(
+    manifest,
+    `${JSON.stringify(manifestOf(dirname(manifest), seed, steps, inputs, outputs), null, 2)}\n`,
+  );
+  return {
+    object: 'tunery.data_transformation',
+    steps: reports,
+    outputs,
+    manifest,
+    redaction_map: map,
+  };
+}
+
+const rowsOf = ({ set, parts }: State) =>
+  parts === null ? set.rows : parts.reduce((sum, part) => sum + part.set.rows, 0);
+
+/** Paths are relative to the manifest, so that the folder may move; no time, so that it repeats. */
+function manifestOf(
+  folder: string,
+  seed: number,
+  steps: readonly Step[],
+  inputs: readonly { path: string; sha256: string; rows: number }[],
+  outputs: readonly Written[],
+): Manifest {
+  const local = (path: string) => relative(folder, resolve(path)) || basename(path);
+  return {
+    object: 'tunery.data_manifest',
+    seed,
+    steps: steps.map((step) => (step.do === 'mix' ? { ...step, path: local(step.path) } : step)),
+    inputs: inputs.map(({ path, ...rest }) => ({ path: local(path), ...rest })),
+    outputs: outputs.map(({ path, rows, bytes, sha256 }) => ({
+      path: local(path),
+      rows,
+      bytes,
+      sha256,
+    })),
+  };
+}
+
+const partPath = (output: string, name: string) =>
+  join(
+    dirname(output),
+    `${basename(output, extname(output))}_${name}${extname(output) || '.jsonl'}`,
+  );
+
+type Around = {
+  readonly seed: number;
+  readonly scratch: string;
+  readonly i: number;
+  readonly inputs: { path: string; sha256: string; rows: number }[];
+  readonly options: SourceOptions;
+  readonly redactor: { used: Redactor | null };
+};
+type Applied = { readonly next: State; readonly more?: Record<string, unknown> };
+
+async function apply(step: Step, set: RowSet, around: Around): Promise<Applied> {
+  const { seed, scratch, i } = around;
+  const keep = (order: Order): Applied => ({ next: { set: set.picked(order), parts: null } });
+  const change = async (how: Parameters<typeof rewritten>[3], more = {}): Promise<Applied> => ({
+    next: { set: await rewritten(set, scratch, `step-${i}`, how), parts: null },
+    more,
+  });
+  switch (step.do) {
+    case 'dedupe':
+      return keep(await dedupe(set, step));
+    case 'filter':
+      return keep(await filter(set, step));
+    case 'shuffle':
+      return keep(shuffle(set, seed, `shuffle/${i}`));
+    case 'sample':
+      return keep(sample(set, step, seed));
+    case 'balance':
+      return keep(await balance(set, step, seed));
+    case 'bucket':
+      return keep(await bucket(set, step, seed));
+    case 'redact': {
+      around.redactor.used ??= new Redactor(step.kinds ?? null);
+      const done = await change(redaction(around.redactor.used));
+      return { ...done, more: { redacted: Object.keys(around.redactor.used.map).length } };
+    }
+    case 'separator':
+      return change(separators(step));
+    case 'strip-prefix': {
+      const prefix = await prefixOf(set, step);
+      return change(stripPrefix(prefix), { prefix });
+    }
+    case 'few-shot':
+      return change(fewShot(set, step, seed));
+    case 'mix':
+      return mix(step, set, around);
+    case 'split': {
+      const parts = (await split(set, step, seed)).map(({ name, rows }) => ({
+        name,
+        set: set.picked(rows),
+      }));
+      return {
+        next: { set, parts },
+        more: { parts: Object.fromEntries(parts.map((part) => [part.name, part.set.rows])) },
+      };
+    }
+    default:
+      return step satisfies never;
+  }
+}
+
+async function mix(
+  step: Extract<Step, { do: 'mix' }>,
+  own: RowSet,
+  around: Around,
+): Promise<Applied> {
+  const { seed, scratch, i, inputs, options } = around;
+  const general = await rowSetOf(step.path, scratch, `general-${i}`, { signal: options.signal });
+  inputs.push({ path: step.path, sha256: await sha256Of(step.path), rows: general.rows });
+  const [a, b] = step.ratio.split(':').map(Number) as [number, number];
+  if (!(a > 0))
+    throw new CodedError('invalid_value', `the ratio ${step.ratio} has no own rows.`, {
+      param: 'ratio',
+    });
+  const wanted = Math.round((own.rows * b) / a);
+  if (wanted > general.rows && !step.repeat)
+    throw new CodedError(
+      'too_few_general_rows',
+      `A ratio of ${step.ratio} needs ${wanted} general rows for ${own.rows} own ones; ${step.path} has ` +
+        `${general.rows}. Use a smaller ratio, fewer own rows, or --repeat.`,
+      { param: 'ratio' },
+    );
+  const drawn: number[] = [];
+  for (let round = 0; drawn.length < wanted; round++)
+    drawn.push(...shuffle(general, seed, `mix/${i}/${round}`).slice(0, wanted - drawn.length));
+  const mixed = await collect(scratch, `step-${i}`, async (add) => {
+    for (const row of everyRow(own)) await add(await own.text(row), own.lines[row]!);
+    for (const row of drawn) await add(await general.text(row), general.lines[row]!);
+  });
+  await general.close();
+  const order = shuffledOrder(mixed.rows, seed, i);
+  return {
+    next: { set: mixed.picked(order), parts: null },
+    more: { own: own.rows, general: drawn.length },
+  };
+}
+
+function shuffledOrder(rows: number, seed: number, i: number): number[] {
+  const random = randomStream(seed, `mix/${i}/order`);
+  const order = Array.from({ length: rows }, (_, row) => row);
+  for (let at = rows - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1));
+    [order[at], order[other]] = [order[other]!, order[at]!];
+  }
+  return order;
+}
+
+/** Only steps that drop rows say which. */
+function removed(step: Step, before: RowSet, after: RowSet): number[] {
+  if (step.do !== 'dedupe' && step.do !== 'filter') return [];
+  const kept = new Set(after.lines);
+  return [...before.lines].filter((line) => !kept.has(line)).slice(0, LISTED);
+}
+
+export async function sha256Of(path: string): Promise<string> {
+  if ((await stat(path)).isDirectory())
+    throw new CodedError('invalid_value', `${path} is a folder; a recipe names files.`, {
+      param: 'file',
+    });
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
