@@ -2,6 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startServer } from '../src/server/start.ts';
 import { labelled, pairs, startTinyServer, type TinyServer } from './clients/tiny-server.ts';
 
 const MODEL = 'stories260k';
@@ -387,4 +388,19 @@ test("OpenAI's names stand for the local model, shown with it; a table of one's 
   expect(await status(MODEL)).toBe(200);
   await rm(table);
   expect(await status('ada')).toBe(200);
+});
+
+test('a table of names that is asked for and cannot be read ends the start', async () => {
+  const start = (text: string | null) => {
+    const path = join(server.directory, 'names.json');
+    const written = text === null ? rm(path, { force: true }) : writeFile(path, text);
+    return written.then(() =>
+      startServer({ port: 0, dataDir: join(server.directory, 'other'), aliasesFile: path }),
+    );
+  };
+  for (const text of [null, '{"ada": ', '[]'])
+    await expect(start(text), String(text)).rejects.toMatchObject({
+      code: 'invalid_aliases',
+      message: expect.stringContaining('names.json'),
+    });
 });
