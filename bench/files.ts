@@ -4,18 +4,21 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Args, count, cpu, findModel } from './parts/measure.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Args, count, cpu } from './parts/measure.ts';
 import { peakDuring, residentMemory } from './parts/memory.ts';
-import { type BenchServer, startBenchServer } from './parts/server.ts';
+import { type BenchServer, startBenchServer, TINY } from './parts/server.ts';
 
 const MIB = 2 ** 20;
+const SETTLE_MS = 10_000; // the start leaves garbage that is collected a while later
 
 /** Options: --mb 512, --upload-mb 1024, --part-mb 64, --parallel 4. */
 export async function run(args: Args): Promise<Record<string, unknown>> {
   const directory = mkdtempSync(join(tmpdir(), 'tunery-bench-files-'));
   try {
-    const server = await startBenchServer(findModel(args, /\.gguf$/i), directory);
+    const server = await startBenchServer(TINY, directory);
     await sendFile(server, MIB); // what the first request brings up is no part of the figure
+    await sleep(SETTLE_MS);
     const before = residentMemory(server.pid);
     const rows: Record<string, unknown> = {};
     const measured = async (name: string, bytes: number, work: () => Promise<string>) => {

@@ -5,10 +5,10 @@ import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Args, count, cpu, findModel } from './parts/measure.ts';
+import { type Args, count, cpu } from './parts/measure.ts';
 import { residentMemory } from './parts/memory.ts';
 import { seedEvents, seedJobs } from './parts/seed.ts';
-import { type BenchServer, createJob, startBenchServer } from './parts/server.ts';
+import { type BenchServer, createJob, startBenchServer, TINY } from './parts/server.ts';
 
 /** Options: --followers 1000, --events 50, --epochs 1 of a real job. */
 export async function run(args: Args): Promise<Record<string, unknown>> {
@@ -18,7 +18,7 @@ export async function run(args: Args): Promise<Record<string, unknown>> {
   try {
     await seedJobs(directory, 1, 'paused');
     await seedEvents(directory, events);
-    const server = await startBenchServer(findModel(args, /stories260k\.gguf$/i), directory);
+    const server = await startBenchServer(TINY, directory);
     const idle = await idleFollowers(server, followers, events);
     const live = await liveFollowers(server, followers, count(args, 'epochs', 1));
     await server.close();

@@ -3,9 +3,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Args, count, cpu, findModel, median } from './parts/measure.ts';
+import { type Args, count, cpu, median } from './parts/measure.ts';
 import { seedFiles, seedJobs } from './parts/seed.ts';
-import { startBenchServer } from './parts/server.ts';
+import { startBenchServer, TINY } from './parts/server.ts';
 
 /** Options: --rows 10000, --limit 100, --rounds 3. */
 export async function run(args: Args): Promise<Record<string, unknown>> {
@@ -16,7 +16,7 @@ export async function run(args: Args): Promise<Record<string, unknown>> {
   try {
     await seedJobs(directory, rows);
     await seedFiles(directory, rows);
-    const server = await startBenchServer(findModel(args, /\.gguf$/i), directory);
+    const server = await startBenchServer(TINY, directory);
     const lists = {
       jobs: `fine_tuning/jobs?limit=${limit}`,
       jobs_by_metadata: `fine_tuning/jobs?limit=${Math.ceil(limit / 10)}&metadata%5Bteam%5D=a`,

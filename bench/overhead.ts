@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { latencyAt } from './parts/load.ts';
-import { type Args, count, cpu, findModel } from './parts/measure.ts';
+import { type Args, count, cpu } from './parts/measure.ts';
 import { seedJobs } from './parts/seed.ts';
-import { startBenchServer } from './parts/server.ts';
+import { startBenchServer, TINY } from './parts/server.ts';
 
 const BARE = `
   let body = '';
@@ -26,7 +26,7 @@ export async function run(args: Args): Promise<Record<string, unknown>> {
   const directory = mkdtempSync(join(tmpdir(), 'tunery-bench-overhead-'));
   try {
     await seedJobs(directory, count(args, 'jobs', 1000));
-    const server = await startBenchServer(findModel(args, /\.gguf$/i), directory);
+    const server = await startBenchServer(TINY, directory);
     const url = `${server.url}/fine_tuning/jobs/ftjob-1`;
     const bare = spawn(process.execPath, ['-e', BARE], { stdio: ['pipe', 'pipe', 'inherit'] });
     bare.stdin.end(await (await fetch(url)).text());

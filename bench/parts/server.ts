@@ -12,6 +12,9 @@ import OpenAI from 'openai';
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const QUICKSTART = fileURLToPath(new URL('../../assets/quickstart/', import.meta.url));
 
+/** The bundled model: for figures that do not depend on one. */
+export const TINY = fileURLToPath(new URL('../../assets/models/stories260K.gguf', import.meta.url));
+
 export type BenchServer = {
   readonly openai: OpenAI;
   readonly url: string;
