@@ -163,6 +163,8 @@ export const prepareEn = {
   'prepare.map_completion_ask': '- Column of the completions ({columns}): ',
   'prepare.map_unsure':
     'It is not clear which columns hold prompt and completion: {columns}. Give --prompt-column and --completion-column, or --map',
+  'prepare.message_key':
+    "The rows have the key 'message'; conversations need the key 'messages' with a list of messages, each with role and content",
   'prepare.map_refused': 'The mapping was not confirmed; nothing was written',
   'prepare.no_column': 'There is no column "{column}"; columns: {columns}',
   'prepare.bad_map':

@@ -151,6 +151,8 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
   'prepare.map_completion_ask': '- 补全所在的列（{columns}）：',
   'prepare.map_unsure':
     '不清楚哪些列是提示和补全：{columns}。请给出 --prompt-column 和 --completion-column，或 --map',
+  'prepare.message_key':
+    "数据行的键是 'message'；对话需要键 'messages'，其值是消息列表，每条消息有 role 和 content",
   'prepare.map_refused': '列映射没有得到确认；没有写出任何内容',
   'prepare.no_column': '没有列“{column}”；现有的列：{columns}',
   'prepare.bad_map':

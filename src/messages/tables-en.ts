@@ -2,6 +2,10 @@
 export const tablesEn = {
   'data.no_file': 'there is no such file',
   'data.no_file.fix': 'Check the path.',
+  'data.empty_table': 'the file is empty',
+  'data.empty_table.fix': 'Name a file with a header and rows.',
+  'data.binary': 'holds neither text nor a format that is known',
+  'data.binary.fix': 'Save it as CSV, XLSX or JSONL; if it is text, give its --encoding.',
   'data.no_tables': 'holds no file with rows',
   'data.no_tables.fix':
     'Name a CSV, TSV, XLSX, TXT, JSON, JSONL or Parquet file, or a folder or zip archive of them.',

@@ -3,6 +3,10 @@ import type { tablesEn } from './tables-en.ts';
 export const tablesZhCN: Record<keyof typeof tablesEn, string> = {
   'data.no_file': '没有这个文件',
   'data.no_file.fix': '请检查路径。',
+  'data.empty_table': '文件是空的',
+  'data.empty_table.fix': '请指定有表头和数据行的文件。',
+  'data.binary': '既不是文本，也不是已知的格式',
+  'data.binary.fix': '请另存为 CSV、XLSX 或 JSONL；如果它是文本，请给出 --encoding。',
   'data.no_tables': '其中没有含数据行的文件',
   'data.no_tables.fix':
     '请指定 CSV、TSV、XLSX、TXT、JSON、JSONL 或 Parquet 文件，或含有它们的文件夹或 zip 压缩包。',

@@ -41,7 +41,9 @@ export async function chooseForm(
   const rows = head.filter((item): item is TableRow => item.kind === 'row').slice(0, EXAMPLES);
   const given = givenMapping(input, options, ui);
   if (options.legacy) return { kind: 'pairs', mapping: given ?? textLines(input), items };
-  const shape = rows[0] === undefined ? null : shapeOf(rows[0].values);
+  // Without a row there is nothing to choose; the problems say why.
+  if (rows[0] === undefined) return { kind: 'pairs', mapping: given, items };
+  const shape = shapeOf(rows[0].values);
   const flags = given !== null || options.prompt !== null || options.completion !== null;
   if (!flags && shape !== null && !PAIR_SHAPES.includes(shape) && options.to !== 'completion')
     return { kind: 'samples', shape, mapping: null, items };
@@ -98,6 +100,8 @@ async function decide(
     const missing = ['prompt', 'completion'].filter((name) => !named(name));
     // One of the two is there by its name: then it is plain what is missing.
     if (missing.length === 1) throw missingColumn(missing[0]!, columns, ui);
+    if (columns.includes('message'))
+      throw new PrepareError('unknown_format', say('prepare.message_key'));
     const params = { columns: columns.join(', ') };
     throw new PrepareError('mapping_unclear', say('prepare.map_unsure', params));
   }

@@ -86,8 +86,10 @@ export function guessColumns(
   const completion = find(COMPLETION_NAMES);
   if (prompt !== null && completion !== null) return { prompt, completion, sure: true };
   const [a, b] = columns;
-  if (columns.length !== 2 || a === undefined || b === undefined)
-    return { prompt, completion, sure: false };
+  if (columns.length !== 2 || a === undefined || b === undefined) {
+    const rest = columns.filter((column) => column !== completion);
+    return { prompt: prompt ?? longest(rest, rows), completion, sure: false };
+  }
   if (prompt !== null) return { prompt, completion: prompt === a ? b : a, sure: false };
   if (completion !== null) return { prompt: completion === a ? b : a, completion, sure: false };
   // What repeats is an answer rather than a question.
@@ -95,6 +97,19 @@ export function guessColumns(
   return distinct(a) >= distinct(b)
     ? { prompt: a, completion: b, sure: false }
     : { prompt: b, completion: a, sure: false };
+}
+
+/** Of several columns the one with the most text is the likeliest question. */
+function longest(
+  columns: readonly string[],
+  rows: readonly Readonly<Record<string, unknown>>[],
+): string | null {
+  const length = (column: string) =>
+    rows.reduce((sum, row) => sum + String(row[column] ?? '').length, 0);
+  return columns.reduce<string | null>(
+    (best, column) => (best === null || length(column) > length(best) ? column : best),
+    null,
+  );
 }
 
 export class MappingError extends Error {

@@ -21,6 +21,7 @@ export async function preparePairs(
   const { say, print } = ui;
   const read = await readPairs(items, input.columns, mapping, session);
   await session.settleProblems();
+  if (read.all === 0) throw new PrepareError('no_rows', say('prepare.no_rows'));
   let { pairs } = read;
   selectRows(read, session);
   if (options.sample !== null) {
@@ -96,8 +97,11 @@ async function applyRemedies(
   for (const check of checks) {
     // Looked at again: an earlier remedy may have changed what this one is about.
     const found = check(pairs, say);
-    if (found?.optional === undefined || found.error) continue;
-    if (!first.has(check)) print(`- ${found.text}\n`);
+    if (found === null || found.error) continue;
+    const before = first.get(check);
+    if (before?.text !== found.text && (before?.optional ?? found.optional) !== undefined)
+      print(`- ${found.text}\n`);
+    if (found.optional === undefined) continue;
     const { text, apply } = found.optional;
     if (!(await confirm(say('prepare.recommended', { what: text })))) continue;
     applied.add(check);

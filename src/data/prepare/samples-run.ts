@@ -85,9 +85,11 @@ export async function prepareSamples(
       if (dropped) items = items.filter((item) => !again.includes(item));
     }
   }
+  const spaced = await breakSpaces(items, session);
+  items = spaced.items;
   if (items.length === 0) throw new PrepareError('no_rows', say('prepare.no_rows'));
   return write(items, form, input, session, {
-    mustWrite: dropped || session.necessary.length > 0,
+    mustWrite: dropped || spaced.applied || session.necessary.length > 0,
     read: read.all,
     target,
   });
@@ -164,6 +166,25 @@ function isEmpty(sample: Sample): boolean {
     )
   );
 }
+
+/** Asked where the file was pasted from a web page; the spaces between its tokens are gone already. */
+async function breakSpaces(items: readonly Item[], session: Session) {
+  const { say, confirm } = session.ui;
+  const marked = items.filter(({ text }) => text.includes(NBSP));
+  const pasted = session.problems.repaired.some(({ key }) => key === 'data.nbsp');
+  if (!pasted || marked.length === 0) return { items: [...items], applied: false };
+  const count = marked.reduce((sum, { text }) => sum + text.split(NBSP).length - 1, 0);
+  const what = say('prepare.nbsp.do', { count });
+  const applied = await confirm(say('prepare.recommended', { what }));
+  const text = say('prepare.nbsp', { count, rows: rowList(marked) });
+  found(session, 'no_break_spaces', text, marked, what, applied);
+  if (!applied) return { items: [...items], applied };
+  return {
+    items: items.map((item) => ({ ...item, text: item.text.replaceAll(NBSP, ' ') })),
+    applied,
+  };
+}
+const NBSP = '\u00a0';
 
 function repeated(items: readonly Item[]): Item[] {
   const seen = new Set<string>();

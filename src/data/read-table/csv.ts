@@ -50,7 +50,7 @@ export async function* readCsv(
     yield* asRow(file, line, row, values, limits);
   }
   yield* problems.splice(0);
-  if (header === null) throw new TableError(file, 'data.empty_file');
+  if (header === null) throw new TableError(file, 'data.empty_table');
 }
 
 async function* records(

@@ -41,6 +41,7 @@ export async function detectEncoding(part: Part, given?: string): Promise<Encodi
   const wide = utf16Without(head);
   if (wide !== null) return found(wide);
   if (await allUtf8(part.open())) return found('utf-8');
+  if (controls(head) * 50 > head.length) throw new TableError(part.file, 'data.binary');
   return { ...(await judgeLines(part, found)), bom: mark === 'utf-8' };
 }
 
@@ -75,6 +76,13 @@ function markOf(head: Buffer): string | null {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be';
   return head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 'utf-8' : null;
+}
+
+/** Bytes that no text has: below the space, but no line end or tab. */
+function controls(head: Buffer): number {
+  let count = 0;
+  for (const byte of head) if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27)) count += 1;
+  return count;
 }
 
 /** Line ends and separators are ASCII in every table: in UTF-16 each brings a zero byte on one side. */
@@ -178,7 +186,7 @@ function countPairs(bytes: Buffer, tally: { pairs: number; chinese: number }): v
 
 async function* decoded(
   chunks: AsyncIterable<Buffer>,
-  { label, given }: Encoding,
+  { label }: Encoding,
   onBad: (line: number) => number,
 ): AsyncGenerator<Buffer> {
   const decoder = new TextDecoder(label);
@@ -211,7 +219,6 @@ async function* decoded(
   const last = decoder.decode();
   check(last);
   if (last !== '') yield Buffer.from(last);
-  void given;
 }
 
 /** Valid UTF-8 passes as it is; the rest is decoded with replacement characters, and reported. */

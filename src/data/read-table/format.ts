@@ -7,7 +7,7 @@ const HEAD = 64 * 1024;
 
 export async function detectFormat(part: Part): Promise<TableFormat> {
   const head = await firstOf(part.open(), HEAD);
-  if (head.length === 0) throw new TableError(part.file, 'data.empty_file');
+  if (head.length === 0) throw new TableError(part.file, 'data.empty_table');
   const magic = head.subarray(0, 4).toString('latin1');
   if (magic === 'PAR1') return 'parquet';
   if (magic === 'PK\x03\x04' || magic === '\xd0\xcf\x11\xe0') {

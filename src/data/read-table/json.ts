@@ -26,7 +26,9 @@ export async function* readJson(
   yield* problems.splice(0);
   if (held === null) return;
   const inside =
-    format === 'json' && seen === 1 && held.kind === 'value' ? rowsInside(held.bytes) : null;
+    seen === 1 && held.kind === 'value' && held.depth <= limits.depth
+      ? rowsInside(held.bytes)
+      : null;
   if (inside === null) return yield* rowOf(held, file, row + 1, limits);
   for (const record of inside) {
     row += 1;

@@ -134,7 +134,7 @@ async function* readAll(
       yield item;
     }
   }
-  if (rows === 0 && all.length > 1) yield problem(all[0]!.part.file, 0, 'data.empty_file');
+  if (rows === 0 && all.length > 1) yield problem(all[0]!.part.file, 0, 'data.empty_table');
 }
 
 async function* readPart(

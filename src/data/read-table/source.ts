@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { filesUnder } from './directory.ts';
+import { filesUnder, TABLES } from './directory.ts';
 import { type Limits, TableError, type TableProblem } from './table.ts';
 import { readEntry, zipEntries } from './zip.ts';
 
@@ -65,7 +65,7 @@ export async function parts(
 
 async function unpack(path: string, file: string, limits: Limits, spool: Spool): Promise<Part[]> {
   const head = await firstBytes(path, 4);
-  if (head.length === 0) throw new TableError(file, 'data.empty_file');
+  if (head.length === 0) throw new TableError(file, 'data.empty_table');
   const packed = (await stat(path)).size;
   if (head[0] === 0x1f && head[1] === 0x8b) {
     const name = file.replace(/\.gz$/i, '');
@@ -83,7 +83,9 @@ async function unpack(path: string, file: string, limits: Limits, spool: Spool):
       throw new TableError(file, 'data.too_big_whole', { bytes: total, limit: limits.wholeBytes });
     return [{ file, open: () => createReadStream(path, CHUNK), local: async () => path }];
   }
-  const wanted = entries.filter(({ name }) => !/(^|\/)(\.|__MACOSX\/)|\/$/.test(name));
+  const files = entries.filter(({ name }) => !/(^|\/)(\.|__MACOSX\/)|\/$/.test(name));
+  const tables = files.filter(({ name }) => TABLES.test(name));
+  const wanted = tables.length > 0 ? tables : files;
   if (wanted.length > limits.files)
     throw new TableError(file, 'data.too_many_files', { limit: limits.files });
   return wanted.map((entry) => {

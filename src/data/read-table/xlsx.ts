@@ -68,7 +68,8 @@ function sheetName(book: WorkBook, wanted: string | undefined, file: string): st
 type Cells = readonly (CellObject | undefined)[];
 
 function* rows(sheet: WorkSheet, name: string, file: string, limits: Limits): Generator<TableItem> {
-  const data = (sheet['!data'] ?? []) as readonly (Cells | undefined)[];
+  // A copy without holes: a sheet keeps none of its empty rows.
+  const data = Array.from((sheet['!data'] ?? []) as readonly (Cells | undefined)[]);
   let last = data.length - 1;
   while (last >= 0 && isEmpty(data[last])) last -= 1;
   const first = data.findIndex((cells) => !isEmpty(cells));
@@ -131,7 +132,7 @@ function* fillMerged(
   }
 }
 
-const isEmpty = (cells: Cells | undefined) => (cells ?? []).every((cell) => !holds(cell));
+const isEmpty = (cells: Cells | undefined) => !(cells ?? []).some(holds);
 const holds = (cell: CellObject | undefined) =>
   cell !== undefined && (cell.t !== 'z' || cell.f !== undefined) && cell.v !== '';
 
