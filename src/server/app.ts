@@ -20,6 +20,7 @@ import { graders } from './routes/graders.ts';
 import { keys } from './routes/keys.ts';
 import { models } from './routes/models.ts';
 import { moderations } from './routes/moderations.ts';
+import { responses } from './routes/responses.ts';
 import { tunery } from './routes/tunery.ts';
 import { uploads } from './routes/uploads.ts';
 
@@ -69,6 +70,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/chat/completions', chatCompletions(deps));
   app.route('/v1/completions', completions(deps));
   app.route('/v1/embeddings', embeddings(deps));
+  app.route('/v1/responses', responses(deps));
   app.route('/v1/moderations', moderations(deps));
   app.route('/v1/batches', batches(deps, app));
   app.route('/tunery/v1/keys', keys(deps));

@@ -116,6 +116,24 @@ export const modelNotUsable = (id: string) =>
     null,
   );
 
+/** The wording of /v1/responses, which answers 400 where the others answer 404. */
+export const unknownModel = (id: string) =>
+  refuse(400, `The requested model '${id}' does not exist.`, 'model_not_found', 'model');
+
+export const responseNotFound = (id: string) =>
+  refuse(404, `Response with id '${id}' not found.`, null, null);
+
+export const previousNotFound = (id: string) =>
+  refuse(
+    400,
+    `Previous response with id '${id}' not found.`,
+    'previous_response_not_found',
+    'previous_response_id',
+  );
+
+export const cannotCancel = (id: string) =>
+  refuse(400, `Cannot cancel a synchronous response: ${id}`, null, null);
+
 export const invalidRows = (problems: readonly string[], total: number) => {
   const rest = total > problems.length ? ` (${total} problems in all)` : '';
   const message = `Invalid file format for Fine-Tuning API. Must be .jsonl. ${problems.join(' ')}${rest}`;

@@ -10,11 +10,22 @@ type SseOptions = {
   readonly stop: () => void;
   readonly log: Log;
   readonly keepAliveMs?: number;
+  /** Each event's `type` has a line of its own, and the last event is the end: no `[DONE]`. */
+  readonly typed?: boolean;
 };
+
+/** Messages framed once, however many readers get them. */
+export class Framed {
+  readonly bytes: Uint8Array;
+  constructor(values: readonly unknown[]) {
+    const text = values.map((value) => `data: ${JSON.stringify(value)}\n\n`).join('');
+    this.bytes = new TextEncoder().encode(text);
+  }
+}
 
 export function sseResponse(
   events: AsyncIterator<unknown>,
-  { stop, log, keepAliveMs = KEEP_ALIVE_MS }: SseOptions,
+  { stop, log, keepAliveMs = KEEP_ALIVE_MS, typed = false }: SseOptions,
 ): Response {
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
@@ -32,8 +43,10 @@ export function sseResponse(
       const write = (text: string) => open && controller.enqueue(encoder.encode(text));
       try {
         const { done, value } = await events.next();
-        if (!done) return void write(`data: ${JSON.stringify(value)}\n\n`);
-        write('data: [DONE]\n\n');
+        if (value instanceof Framed) return void (open && controller.enqueue(value.bytes));
+        const line = typed && !done ? `event: ${(value as { type: string }).type}\n` : '';
+        if (!done) return void write(`${line}data: ${JSON.stringify(value)}\n\n`);
+        if (!typed) write('data: [DONE]\n\n');
       } catch (error) {
         if (!open) return;
         const { status, body } = toWire(error);
