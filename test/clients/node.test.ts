@@ -2,8 +2,11 @@
 import { createReadStream } from 'node:fs';
 import { Configuration, OpenAIApi } from 'openai-v3';
 import OpenAIv4 from 'openai-v4';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { labelled, pairs, startTinyServer, type TinyServer } from './tiny-server.ts';
+
+// Children of two languages on a machine that may have more to do.
+vi.setConfig({ testTimeout: 180_000 });
 
 let server: TinyServer;
 let v3: OpenAIApi;

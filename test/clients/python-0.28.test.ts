@@ -1,8 +1,11 @@
 // The last Python package of the older API, unmodified: its library and its `openai api …` command line,
 // with nothing set but the address and a key.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { pythonWithOpenai } from './python.ts';
 import { labelled, pairs, startTinyServer, type TinyServer } from './tiny-server.ts';
+
+// Children of two languages on a machine that may have more to do.
+vi.setConfig({ testTimeout: 180_000 });
 
 const python = await pythonWithOpenai('0.28.1');
 let server: TinyServer;

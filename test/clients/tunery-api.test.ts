@@ -1,7 +1,10 @@
 // `tunery api …` takes the lines of the legacy command line as they stand in its guides.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { script } from '../program.ts';
 import { labelled, pairs, startTinyServer, type TinyServer } from './tiny-server.ts';
+
+// Children of two languages on a machine that may have more to do.
+vi.setConfig({ testTimeout: 180_000 });
 
 let server: TinyServer;
 beforeAll(async () => {
