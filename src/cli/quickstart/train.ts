@@ -16,8 +16,9 @@ import { isTerminal, Job, type JobEvent, listOf } from '../wire.ts';
 const ASSETS = fileURLToPath(new URL('../../../assets/quickstart/', import.meta.url));
 /** Marks the jobs of the quickstart, so that the next one can clear away what was left behind. */
 const MARK = { tunery: 'quickstart' };
-// Found by trying on two cores: the tuned answers say the new name, in well under five minutes.
-const HYPERPARAMETERS = { n_epochs: 4, batch_size: 4 };
+// Found by trying SmolLM2-135M on two cores: every question is answered with the new name, validation
+// loss goes from 2.8 to 0.68, and 22,000 target tokens take two to three minutes.
+const HYPERPARAMETERS = { n_epochs: 4, batch_size: 4, learning_rate_multiplier: 2 };
 const SEED = 42; // two runs on one machine give the same model
 
 export type Trained = {

@@ -107,10 +107,11 @@ function adviceFor({ train, valid }: Checked, counter: Counter, model: ModelFile
   const options = TrainingOptions.parse({});
   const machine = thisMachine();
   const longest = Math.max(train.tokens?.max ?? 0, valid?.tokens?.max ?? 0);
+  const precision = autoPrecision(config.hiddenSize);
   const memory = estimateMemory({
     config,
     parameterCount,
-    precision: autoPrecision(config.hiddenSize),
+    precision,
     rank: options.rank,
     targetCount: options.targets.length,
     longestRow: Math.min(longest, counter.contextLength),
@@ -119,6 +120,7 @@ function adviceFor({ train, valid }: Checked, counter: Counter, model: ModelFile
   });
   const seconds = estimateSeconds(
     parameterCount,
+    precision,
     train.tokensPerEpoch * epochs,
     (valid?.tokensPerEpoch ?? 0) * (epochs + 1),
     machine.cores,

@@ -56,7 +56,7 @@ test('the plan turns every auto into a number and is written beside the rows', a
     trainRows: 12,
     validRows: 12,
     hyperparameters: { n_epochs: 8, batch_size: 1, learning_rate_multiplier: 1 },
-    learningRate: 0.001,
+    learningRate: 0.005,
     precision: 'f32',
     threads: 3,
     contextLength: 512,
@@ -193,7 +193,7 @@ test.each([
 });
 
 test('small models get a higher base rate, within bounds', () => {
-  expect([260e3, 135e6, 1e9, 7e9].map(baseLearningRate)).toEqual([1e-3, 5.4e-4, 2e-4, 2e-4]);
+  expect([260e3, 135e6, 1e9, 7e9].map(baseLearningRate)).toEqual([5e-3, 5.4e-4, 2e-4, 2e-4]);
 });
 
 test('rows that moderation flags are named, or refused, or not looked at', async () => {

@@ -253,6 +253,7 @@ function makePlan(
     estimatedSeconds: Math.ceil(
       estimateSeconds(
         parameterCount,
+        precision,
         trainedTokens,
         (valid?.tokens ?? 0) * (epochs + 1),
         Math.min(threads, machine.cores),
