@@ -39,7 +39,7 @@ export type BatchesOptions = {
   readonly log: Log;
   readonly send: Send;
   /** Requests at a time, of all batches together. */
-  readonly parallel?: number;
+  readonly parallel: number;
 };
 
 export type Batches = {
@@ -56,8 +56,6 @@ export type Batches = {
 };
 
 const WINDOW_SECONDS = 24 * 3600;
-// A model host answers four requests at a time, and people come first.
-const PARALLEL = 2;
 const AT_A_TIME = 8; // batches; more wait for these
 const TICK_MS = 1000;
 
@@ -68,13 +66,7 @@ type Active = {
   progress: Progress | null;
 };
 
-export function createBatches({
-  store,
-  clock,
-  log,
-  send,
-  parallel = PARALLEL,
-}: BatchesOptions): Batches {
+export function createBatches({ store, clock, log, send, parallel }: BatchesOptions): Batches {
   const { query } = store.database;
   const seconds = () => unixSeconds(clock.now());
   const parts = { store, send, turns: turnsOf(parallel), width: parallel, seconds };

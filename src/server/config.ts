@@ -22,6 +22,8 @@ export type Config = {
   readonly aliasesFile: string | null;
   /** Jobs that train at the same time. */
   readonly trainers: number;
+  /** Requests of batches that are executed at the same time. */
+  readonly batchRequests: number;
   /** Where jobs with a `wandb` integration send their metrics; null: such jobs are refused. */
   readonly wandb: { readonly baseUrl: string; readonly apiKey: string } | null;
 };
@@ -43,6 +45,7 @@ export const defaultConfig: Config = {
   moderationModel: null,
   aliasesFile: null,
   trainers: 1,
+  batchRequests: 2, // a model host answers four at a time, and people come first
   wandb: null,
 };
 
@@ -61,14 +64,18 @@ export function readConfig(
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
     moderationModel: env['TUNERY_MODERATION_MODEL'] || null,
     aliasesFile: env['TUNERY_ALIASES'] || null,
-    trainers: trainerCount(env['TUNERY_TRAINERS'] || String(defaultConfig.trainers)),
+    trainers: upTo64(env['TUNERY_TRAINERS'] || String(defaultConfig.trainers), 'TUNERY_TRAINERS'),
+    batchRequests: upTo64(
+      env['TUNERY_BATCH_REQUESTS'] || String(defaultConfig.batchRequests),
+      'TUNERY_BATCH_REQUESTS',
+    ),
     wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),
   };
 }
 
-function trainerCount(value: string): number {
+function upTo64(value: string, name: string): number {
   if (/^([1-9]|[1-5]\d|6[0-4])$/.test(value)) return Number(value);
-  throw new RangeError(`TUNERY_TRAINERS must be a whole number from 1 to 64; got '${value}'`);
+  throw new RangeError(`${name} must be a whole number from 1 to 64; got '${value}'`);
 }
 
 /** The address has no default here: metrics leave this machine only when somebody says where to. */

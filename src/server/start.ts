@@ -108,7 +108,13 @@ export async function openServer({
       sample: hosts.sample.bind(hosts),
       embed: hosts.embed.bind(hosts),
     };
-    const batches = createBatches({ store, clock, log, send: sendTo(() => app.fetch) });
+    const batches = createBatches({
+      store,
+      clock,
+      log,
+      send: sendTo(() => app.fetch),
+      parallel: config.batchRequests,
+    });
     const app = createApp({ ...deps, batches });
     await jobs.start();
     await batches.start();

@@ -43,7 +43,13 @@ export function countingApp({
     deleteFile: (id: string) => deleteFile(store.database, store.blobs, id),
   } as Partial<Jobs> as Jobs;
   const [clock, log] = [{ now }, createLog('silent')];
-  const batches = createBatches({ store, clock, log, send: sendTo(() => app.fetch) });
+  const batches = createBatches({
+    store,
+    clock,
+    log,
+    send: sendTo(() => app.fetch),
+    parallel: 2,
+  });
   const app = createApp({
     store,
     batches,
