@@ -1,13 +1,16 @@
 // The person at the terminal, for src/data/prepare: prints, asks, and reads answers line by line.
+import { existsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { DatasetError, datasetFile } from '../data/prepare/dataset-info.ts';
+import { registeredSet } from '../data/convert/dataset-info.ts';
 import type { PrepareOptions } from '../data/prepare/options.ts';
 import { prepare } from '../data/prepare/prepare.ts';
 import { PrepareError } from '../data/prepare/report.ts';
 import type { Ui } from '../data/prepare/ui.ts';
 import type { TableSource } from '../data/read-table/source.ts';
+import { CodedError } from '../lib/coded-error.ts';
 import type { Cli } from './cli.ts';
-import { Failure, reasonOf, usageError } from './failure.ts';
+import { Failure } from './failure.ts';
 import { printJson } from './output.ts';
 
 export type PrepareRun = {
@@ -66,24 +69,28 @@ export async function runPrepare(
   }
 }
 
-/** `-` is standard input; a dataset_info.json stands for the set in it that `--dataset` names. */
-export async function sourceOf(
-  cli: Cli,
-  file: string,
-  dataset: string | undefined,
-): Promise<TableSource[]> {
-  if (file === '-') return [{ stream: cli.stdin, name: 'stdin' }];
+export type Named = {
+  readonly source: TableSource;
+  readonly rename: ((row: unknown) => unknown) | null;
+};
+
+/** `-` is standard input; a dataset_info.json stands for the set in it that `dataset` names. */
+export async function sourceOf(cli: Cli, file: string, dataset: string | null): Promise<Named> {
+  if (file === '-') return { source: { stream: cli.stdin, name: 'stdin' }, rename: null };
+  const folder = existsSync(file) && statSync(file).isDirectory();
+  const register = folder ? join(file, REGISTER) : file;
+  if (dataset === null && (folder || basename(file) !== REGISTER))
+    return { source: { path: file }, rename: null };
   try {
-    const path = await datasetFile(file, dataset ?? null);
-    return [{ path: path ?? file }];
+    const { path, rename } = await registeredSet(register, dataset);
+    return { source: { path }, rename };
   } catch (error) {
-    if (!(error instanceof DatasetError)) throw new Failure(reasonOf(error), { cause: error });
-    const message = cli.say(error.key, error.params);
-    throw error.key === 'prepare.dataset_which'
-      ? usageError(message)
-      : new Failure(message, { code: 'dataset', cause: error });
+    if (!(error instanceof CodedError)) throw error;
+    const { code, param } = error;
+    throw new Failure(error.message, { code, param, cause: error });
   }
 }
+const REGISTER = 'dataset_info.json';
 
 /** Lines of standard input, one for each question. */
 class Answers {

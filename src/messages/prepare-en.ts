@@ -189,11 +189,5 @@ export const prepareEn = {
   'prepare.convert_form': 'Your rows will be written in the form {target}',
   'prepare.empty_answers': 'Answers should not be empty. These are rows: {rows}',
   'prepare.empty_answers.do': 'Remove {count} rows with empty answers',
-  'prepare.dataset_which': 'Name one of the sets in {path} by --dataset: {known}',
-  'prepare.dataset_unknown': 'There is no set "{name}" in {path}; sets: {known}',
-  'prepare.dataset_bad': '{path} is no dataset_info.json: {reason}',
-  'prepare.dataset_no_file':
-    'The set "{name}" in {path} names no file (file_name); sets on a hub are not fetched',
-  'prepare.dataset_sum':
-    '{file} is not the file that {path} describes: its SHA-1 is {got}, expected {expected}. Get the file again, or correct file_sha1',
+  'prepare.dataset_alone': 'A set of a dataset_info.json is prepared alone: name no other file',
 } as const;

@@ -173,11 +173,5 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
   'prepare.convert_form': '您的数据行将以 {target} 形式写出',
   'prepare.empty_answers': '回答不应为空。所在行：{rows}',
   'prepare.empty_answers.do': '删除 {count} 行回答为空的数据',
-  'prepare.dataset_which': '请用 --dataset 指定 {path} 中的一个数据集：{known}',
-  'prepare.dataset_unknown': '{path} 中没有数据集“{name}”；现有：{known}',
-  'prepare.dataset_bad': '{path} 不是 dataset_info.json：{reason}',
-  'prepare.dataset_no_file':
-    '{path} 中的数据集“{name}”没有指定文件（file_name）；不会从模型中心下载',
-  'prepare.dataset_sum':
-    '{file} 不是 {path} 所描述的文件：其 SHA-1 是 {got}，应为 {expected}。请重新获取文件，或改正 file_sha1',
+  'prepare.dataset_alone': 'dataset_info.json 中的数据集要单独准备：请不要再指定其他文件',
 };

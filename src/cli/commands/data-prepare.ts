@@ -71,30 +71,38 @@ export function prepareCommand(cli: Cli) {
       });
       if (args.system !== undefined && args.to === 'completion')
         throw usageError(say('prepare.system_needs_chat'));
-      const sources = [];
-      for (const file of args._) sources.push(...(await sourceOf(cli, file, args.dataset)));
-      await runPrepare(cli, sources, {
-        quiet: args.quiet === true,
-        json: args.json === true,
-        options: {
-          legacy: false,
-          fix: args.fix === true,
-          table: { encoding: args.encoding, sheet: args.sheet, format: args.format },
-          prompt: part('prompt'),
-          completion: part('completion'),
-          saveMap: args['save-map'] ?? null,
-          to: args.to ?? null,
-          system: args.system ?? null,
-          where,
-          sample:
-            args.sample === undefined
-              ? null
-              : wholeNumber(say, '--sample', args.sample, 1, Number.MAX_SAFE_INTEGER),
-          seed: wholeNumber(say, '--seed', args.seed, 0, 0xffffffff),
-          names: { name: args.name, author: args.author },
-          output: args.output ?? null,
+      const named = await Promise.all(
+        args._.map((file) => sourceOf(cli, file, args.dataset ?? null)),
+      );
+      const [rename = null] = named.flatMap((one) => (one.rename === null ? [] : [one.rename]));
+      if (rename !== null && named.length > 1) throw usageError(say('prepare.dataset_alone'));
+      await runPrepare(
+        cli,
+        named.map(({ source }) => source),
+        {
+          quiet: args.quiet === true,
+          json: args.json === true,
+          options: {
+            legacy: false,
+            fix: args.fix === true,
+            table: { encoding: args.encoding, sheet: args.sheet, format: args.format },
+            prompt: part('prompt'),
+            completion: part('completion'),
+            saveMap: args['save-map'] ?? null,
+            to: args.to ?? null,
+            system: args.system ?? null,
+            where,
+            sample:
+              args.sample === undefined
+                ? null
+                : wholeNumber(say, '--sample', args.sample, 1, Number.MAX_SAFE_INTEGER),
+            seed: wholeNumber(say, '--seed', args.seed, 0, 0xffffffff),
+            names: { name: args.name, author: args.author },
+            output: args.output ?? null,
+            rename,
+          },
         },
-      });
+      );
     },
   });
 }

@@ -26,7 +26,8 @@ export function toolsCommand(cli: Cli) {
           ...common(cli),
         },
         async run({ args }) {
-          await runPrepare(cli, await sourceOf(cli, args.file, undefined), {
+          const { source, rename } = await sourceOf(cli, args.file, null);
+          await runPrepare(cli, [source], {
             quiet: args.quiet === true,
             json: args.json === true,
             options: {
@@ -43,6 +44,7 @@ export function toolsCommand(cli: Cli) {
               seed: 42,
               names: {},
               output: null,
+              rename,
             },
           });
         },

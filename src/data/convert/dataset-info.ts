@@ -57,10 +57,10 @@ export async function registeredSet(path: string, name: string | null): Promise<
   return { name: wanted, path: file, rename: (row) => renamed(row, entry) };
 }
 
-/** JSON without // and block comments and without commas before a closing bracket. */
+/** JSON without // and block comments and without commas before a closing bracket, nor U+00A0 between tokens. */
 export function plainJson(text: string): string {
   const tokens =
-    /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|,(?=(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*[}\]])/g;
+    /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|\u00a0|,(?=(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*[}\]])/g;
   return text
     .replace(/^\ufeff/, '')
     .replaceAll(tokens, (token) => (token.startsWith('"') ? token : ''));

@@ -1,7 +1,9 @@
 // Whether the rows are pairs of columns or samples of a known form, and which columns it is. Shows what
 // it decided on three rows and has it confirmed; without anybody to ask it decides only what is plain.
+import { readSample, ShapeError } from '../convert/read.ts';
 import { type Shape, shapeOf } from '../convert/shapes.ts';
-import type { TableItem, TableRow } from '../read-table/table.ts';
+import { writeSample } from '../convert/write.ts';
+import { problem, type TableItem, type TableRow } from '../read-table/table.ts';
 import type { Input } from './input.ts';
 import {
   guessColumns,
@@ -20,6 +22,7 @@ export type PairsForm = {
   readonly kind: 'pairs';
   /** Null: columns called prompt and completion, or what goes for them. */
   readonly mapping: Mapping | null;
+  readonly columns: readonly string[];
   readonly items: AsyncIterable<TableItem>;
 };
 export type SamplesForm = {
@@ -37,19 +40,45 @@ export async function chooseForm(
   options: PrepareOptions,
   ui: Ui,
 ): Promise<PairsForm | SamplesForm> {
+  const { columns } = input;
   const { head, items } = await peek(input.items);
   const rows = head.filter((item): item is TableRow => item.kind === 'row').slice(0, EXAMPLES);
   const given = givenMapping(input, options, ui);
-  if (options.legacy) return { kind: 'pairs', mapping: given ?? textLines(input), items };
+  if (options.legacy) return { kind: 'pairs', mapping: given ?? textLines(input), columns, items };
   // Without a row there is nothing to choose; the problems say why.
-  if (rows[0] === undefined) return { kind: 'pairs', mapping: given, items };
+  if (rows[0] === undefined) return { kind: 'pairs', mapping: given, columns, items };
   const shape = shapeOf(rows[0].values);
   const flags = given !== null || options.prompt !== null || options.completion !== null;
-  if (!flags && shape !== null && !PAIR_SHAPES.includes(shape) && options.to !== 'completion')
-    return { kind: 'samples', shape, mapping: null, items };
+  if (!flags && shape !== null && !PAIR_SHAPES.includes(shape)) {
+    if (options.to !== 'completion') return { kind: 'samples', shape, mapping: null, items };
+    return { kind: 'pairs', mapping: null, columns: PAIR_COLUMNS, items: asPairs(items, shape) };
+  }
   const mapping = given ?? (await decide(input, rows, options, ui));
   if (options.to === 'chat') return { kind: 'samples', shape: 'completion', mapping, items };
-  return { kind: 'pairs', mapping, items };
+  return { kind: 'pairs', mapping, columns, items };
+}
+
+const PAIR_COLUMNS = ['prompt', 'completion'];
+
+/** Conversations as prompt and completion: separator and ending are the business of the checks. */
+async function* asPairs(items: AsyncIterable<TableItem>, shape: Shape): AsyncGenerator<TableItem> {
+  for await (const item of items) {
+    if (item.kind === 'problem') {
+      yield item;
+      continue;
+    }
+    try {
+      const { sample } = readSample(shape, item.values);
+      const { row } = writeSample('completion', sample, { system: null, separator: '', stop: '' });
+      if (row === null) throw new ShapeError('', 'it has no place for this');
+      yield { ...item, values: row };
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      const params = { form: shape, reason: error.message };
+      const raw = JSON.stringify(item.values).slice(0, 2000);
+      yield problem(item.file, item.line, 'data.other_form', params, { path: error.path, raw });
+    }
+  }
 }
 
 function givenMapping(input: Input, options: PrepareOptions, { say }: Ui): Mapping | null {
@@ -75,9 +104,13 @@ async function decide(
 ): Promise<Mapping | null> {
   const { columns } = input;
   const { say, print, askText } = ui;
-  const named = (name: string) => columns.some((column) => column.toLowerCase() === name);
+  const find = (name: string) => columns.find((column) => column.toLowerCase() === name);
+  const named = (name: string) => find(name) !== undefined;
   const flags = options.prompt !== null || options.completion !== null;
-  if (!flags && named('prompt') && named('completion')) return null;
+  if (!flags && named('prompt') && named('completion')) {
+    if (options.to !== 'chat') return null;
+    return { prompt: { column: find('prompt')! }, completion: { column: find('completion')! } };
+  }
   const lines = textLines(input);
   if (!flags && lines !== null) return lines;
   const [only] = columns;

@@ -22,6 +22,7 @@ export type Input = {
 export async function openInput(
   sources: readonly TableSource[],
   options: TableOptions,
+  rename: ((row: unknown) => unknown) | null,
 ): Promise<Input> {
   const tables: Table[] = [];
   const close = async () => {
@@ -35,22 +36,35 @@ export async function openInput(
   }
   const [first] = sources;
   if (first === undefined) throw new Error('prepare needs an input');
+  const columns = [...new Set(tables.flatMap((table) => table.columns))];
   return {
     name: 'path' in first ? first.path : first.name,
     parts: tables.flatMap((table) => table.parts),
-    columns: [...new Set(tables.flatMap((table) => table.columns))],
-    items: joined(tables),
+    columns:
+      rename === null
+        ? columns
+        : Object.keys(renamed(Object.fromEntries(columns.map((name) => [name, ''])), rename)),
+    items: joined(tables, rename),
     close,
   };
 }
 
-async function* joined(tables: readonly Table[]): AsyncGenerator<TableItem> {
+const renamed = (values: Readonly<Record<string, unknown>>, rename: (row: unknown) => unknown) =>
+  rename(values) as Record<string, unknown>;
+
+async function* joined(
+  tables: readonly Table[],
+  rename: ((row: unknown) => unknown) | null,
+): AsyncGenerator<TableItem> {
   const first = tables[0]?.columns.join(', ') ?? '';
   for (const table of tables) {
     const columns = table.columns.join(', ');
     const file = table.parts[0]!.file;
     if (columns !== first) yield problem(file, 0, 'data.other_columns', { columns, first });
-    yield* table.items;
+    for await (const item of table.items)
+      yield rename === null || item.kind === 'problem'
+        ? item
+        : { ...item, values: renamed(item.values, rename) };
   }
 }
 

@@ -19,5 +19,7 @@ export type PrepareOptions = {
   readonly names: Names;
   /** Outputs are named after this instead of the input. */
   readonly output: string | null;
+  /** Own keys of a row to those that its form usually has (dataset_info.json). */
+  readonly rename: ((row: unknown) => unknown) | null;
   readonly signal: AbortSignal;
 };

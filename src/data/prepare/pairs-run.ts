@@ -13,13 +13,13 @@ import { unbrokenSpaces } from './space-check.ts';
 import { writePairs } from './write-pairs.ts';
 
 export async function preparePairs(
-  { mapping, items }: PairsForm,
+  { mapping, columns, items }: PairsForm,
   input: Input,
   session: Session,
 ): Promise<Report> {
   const { ui, options } = session;
   const { say, print } = ui;
-  const read = await readPairs(items, input.columns, mapping, session);
+  const read = await readPairs(items, columns, mapping, session);
   await session.settleProblems();
   if (read.all === 0) throw new PrepareError('no_rows', say('prepare.no_rows'));
   let { pairs } = read;

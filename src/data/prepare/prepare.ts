@@ -23,7 +23,11 @@ export async function prepare(
   const { say } = ui;
   try {
     ui.print(`${say('prepare.analyzing')}\n`);
-    const input = await openInput(sources, { ...options.table, signal: options.signal });
+    const input = await openInput(
+      sources,
+      { ...options.table, signal: options.signal },
+      options.rename,
+    );
     try {
       const { lines, necessary } = announce(input, say, options.table);
       for (const line of lines) session.line(line);
