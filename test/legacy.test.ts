@@ -257,6 +257,19 @@ test('the flat fields win over hyperparameters, which may say the same', async (
   expect((await get(`/fine-tunes/${id}/events?stream=true`)).status).toBe(404);
 });
 
+test('the same seed gives the same result file, and the options of tunery change it', async () => {
+  const result = async (fields: object) => {
+    const { id } = await fineTune({ batch_size: 2, ...fields });
+    await follow(id);
+    const file = (await get(`/fine-tunes/${id}`)).body.result_files[0].id;
+    return (await get(`/files/${file}/content`)).text;
+  };
+  const first = await result({ seed: 5 });
+  expect(await result({ seed: 5 })).toBe(first);
+  expect(await result({ seed: 6 })).not.toBe(first);
+  expect(await result({ seed: 5, tunery: { rank: 2 } })).not.toBe(first);
+});
+
 test('a fine-tune that a restart interrupts goes on and tells each epoch once', {
   timeout: 120_000,
 }, async () => {
@@ -355,6 +368,9 @@ test("OpenAI's names stand for the local model, shown with it; a table of one's 
     'text-davinci-003',
     'gpt-3.5-turbo-0125',
     'gpt-4o-mini-2024-07-18',
+    'gpt-4-0125-preview',
+    'gpt-4-32k-0613',
+    'gpt-3.5-turbo-16k',
   ])
     expect(await status(name), name).toBe(200);
   for (const name of ['gpt-4-imagined', 'adam', 'my-own'])

@@ -44,7 +44,12 @@ export const Checkpoint = z.looseObject({
   metrics: z.record(z.string(), z.unknown()),
 });
 
-export const Model = z.looseObject({ id: z.string(), created: z.number(), owned_by: z.string() });
+export const Model = z.looseObject({
+  id: z.string(),
+  created: z.number(),
+  owned_by: z.string(),
+  tunery: z.looseObject({ aliases: z.array(z.string()).optional() }).optional(),
+});
 
 export const ApiKey = z.looseObject({
   id: z.string(),

@@ -30,6 +30,7 @@ export const legacyEn = {
   'arg.api_n': 'number of completions',
   'arg.api_stop': 'text at which a completion ends',
   'arg.aliases': 'JSON file with other names for models',
+  'models.aliases': '{id} also answers as: {names}',
   'api.uploaded': 'Uploaded file from {path}: {id}',
   'api.known_file':
     'A file with this name and size is there already: {id}. To use it again, give its id instead of the path.',

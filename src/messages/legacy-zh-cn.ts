@@ -31,6 +31,7 @@ export const legacyZhCN: Record<keyof typeof legacyEn, string> = {
   'arg.api_n': '补全的数量',
   'arg.api_stop': '补全在此文本处结束',
   'arg.aliases': '模型其他名称的 JSON 文件',
+  'models.aliases': '{id} 也以这些名称应答：{names}',
   'api.uploaded': '已从 {path} 上传文件：{id}',
   'api.known_file': '已有同名同大小的文件：{id}。要再次使用它，请用 id 代替路径。',
   'api.created':

@@ -46,6 +46,9 @@ export function modelsCommand(cli: Cli) {
             cli,
             list.data.map((model) => [formatTime(model.created), model.owned_by, model.id]),
           );
+          for (const { id, tunery } of list.data)
+            if (tunery?.aliases)
+              note(cli, say('models.aliases', { id, names: tunery.aliases.join(', ') }));
         },
       }),
       import: importCommand(cli),
