@@ -10,7 +10,7 @@ export type Bell = {
   readonly ring: (jobId: string) => void;
   /** Listens from now on; `stop` it when its ring is not awaited any more. */
   readonly listen: (jobId: string, signal: AbortSignal) => Listening;
-  /** `read`, or what the same reading since the last ring is about to answer. */
+  /** `read`, or what the same reading has answered since the last ring, a moment ago. */
   readonly share: <T>(jobId: string, key: string, read: () => Promise<T>) => Promise<T>;
 };
 
@@ -19,6 +19,8 @@ export type Listening = {
   readonly rung: Promise<void>;
   readonly stop: () => void;
 };
+
+const SHARED_MS = 2000; // nothing has changed without a ring, but memory is not for replays
 
 export function createBell(): Bell {
   const waiting = new Map<string, Set<() => void>>();
@@ -50,10 +52,13 @@ export function createBell(): Bell {
       readings.set(jobId, shared);
       const known = shared.get(key);
       if (known !== undefined) return known as Promise<T>;
-      const reading = read().finally(() => {
-        shared.delete(key);
+      const reading = read();
+      const forget = () => {
+        if (shared.get(key) === reading) shared.delete(key);
         if (shared.size === 0 && readings.get(jobId) === shared) readings.delete(jobId);
-      });
+      };
+      setTimeout(forget, SHARED_MS).unref();
+      reading.catch(forget);
       shared.set(key, reading);
       return reading;
     },
@@ -71,6 +76,16 @@ export async function* follow(
   jobId: string,
   signal: AbortSignal,
 ): AsyncGenerator<EventRow> {
+  for await (const group of followGroups(query, bell, jobId, signal)) yield* group;
+}
+
+/** The same in groups as they come; readers that are equally far get the same array. */
+export async function* followGroups(
+  query: Query,
+  bell: Bell,
+  jobId: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly EventRow[]> {
   let seq = 0;
   const read = async (): Promise<News> => {
     // The state first: a job seen as ended has no more events than are read after it.
@@ -83,10 +98,8 @@ export async function* follow(
     try {
       const { status, events } = await bell.share(jobId, String(seq), read);
       if (status === null) throw jobNotFound(jobId);
-      for (const event of events) {
-        yield event;
-        seq = event.seq;
-      }
+      if (events.length > 0) yield events;
+      seq = events.at(-1)?.seq ?? seq;
       if (events.length === BATCH) continue;
       if (isTerminal(status)) return;
       await rung;

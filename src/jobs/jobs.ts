@@ -21,7 +21,7 @@ import { baseModels } from './base-models.ts';
 import { createJob } from './create-job.ts';
 import { type JobEvent, paused, unpaused } from './events.ts';
 import { tidy } from './fail-job.ts';
-import { createBell, follow } from './follow.ts';
+import { createBell, follow, followGroups } from './follow.ts';
 import type { Integration } from './integration.ts';
 import { isTerminal, type Job, jobNotFound, parseJob, type Transition, transact } from './job.ts';
 import { type Launch, Stopped } from './launcher/launch.ts';
@@ -128,6 +128,8 @@ export type Jobs = {
   readonly allEvents: (id: string) => Promise<EventRow[]>;
   /** All events from the first, then live ones, until the job has ended. */
   readonly follow: (id: string, signal: AbortSignal) => AsyncGenerator<EventRow>;
+  /** The same in groups; readers that come to the same group get the same array. */
+  readonly followGroups: (id: string, signal: AbortSignal) => AsyncGenerator<readonly EventRow[]>;
   readonly checkpoints: (id: string, page: PageRequest) => Promise<Page<CheckpointRow>>;
   readonly models: () => Promise<Model[]>;
   readonly aliases: () => Promise<Alias[]>;
@@ -262,6 +264,7 @@ export function createJobs({
       return await eventsAfter(query, id, 0, null);
     },
     follow: (id, signal) => follow(query, bell, id, signal),
+    followGroups: (id, signal) => followGroups(query, bell, id, signal),
     checkpoints: async (id, page) => {
       await get(id);
       return await listCheckpoints(query, id, page);

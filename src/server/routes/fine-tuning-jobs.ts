@@ -21,7 +21,7 @@ import {
   ListJobs,
   metadataFilter,
 } from '../schemas/fine-tuning-jobs.ts';
-import { primed, sseResponse } from '../sse.ts';
+import { Framed, primed, sseResponse } from '../sse.ts';
 
 export function fineTuningJobs(deps: Deps): Hono {
   const { jobs, config, log } = deps;
@@ -62,8 +62,7 @@ export function fineTuningJobs(deps: Deps): Hono {
         const { stream, ...query } = readQuery(c.req.url, ListEvents);
         if (!stream) return c.json(envelope(await jobs.events(id(c), pageOf(query)), wireEvent));
         const abort = new AbortController();
-        const signal = AbortSignal.any([abort.signal, c.req.raw.signal]);
-        const events = await primed(wireEvents(jobs.follow(id(c), signal)));
+        const events = await primed(framed(jobs.followGroups(id(c), abort.signal)));
         return sseResponse(events, { stop: () => abort.abort(), log });
       })
       .get('/:id/checkpoints', async (c) => {
@@ -152,8 +151,15 @@ const wireEvent = (event: EventRow) => ({
   data: event.data ?? {},
 });
 
-async function* wireEvents(events: AsyncGenerator<EventRow>) {
-  for await (const event of events) yield wireEvent(event);
+/** What was framed for one follower serves those that come to the same events. */
+const frames = new WeakMap<readonly EventRow[], Framed>();
+
+async function* framed(groups: AsyncGenerator<readonly EventRow[]>) {
+  for await (const group of groups) {
+    const known = frames.get(group) ?? new Framed(group.map(wireEvent));
+    frames.set(group, known);
+    yield known;
+  }
 }
 
 const wireCheckpoint = (checkpoint: CheckpointRow) => ({
