@@ -1,6 +1,7 @@
 // What the server or the command line and the child of a data task say to each other. Data tasks run
 // in a child of their own: they take long, and only a child may open a model's tokenizer.
 import { z } from 'zod';
+import { TABLE_FORMATS } from '../data/read-table/table.ts';
 
 const language = z.enum(['en', 'zh-CN']);
 const reading = {
@@ -81,7 +82,33 @@ export const OverlapTask = z.object({
 });
 export type OverlapTask = z.infer<typeof OverlapTask>;
 
+const partSource = z.union([
+  z.strictObject({ column: z.string().min(1) }),
+  z.strictObject({ template: z.string().min(1) }),
+]);
+
+export const PrepareTask = z.object({
+  kind: z.literal('prepare'),
+  ...reading,
+  format: z.enum(TABLE_FORMATS).optional(),
+  /** The files that are written are named after this: `…_prepared.jsonl`. */
+  output: z.string().min(1),
+  fix: z.boolean(),
+  prompt: partSource.nullable(),
+  completion: partSource.nullable(),
+  to: z.enum(['completion', 'chat']).nullable(),
+  system: z.string().nullable(),
+  /** COLUMN=VALUE or COLUMN!=VALUE; all must hold. */
+  where: z.array(z.string()),
+  sample: z.int().min(1).nullable(),
+  seed: z.int().min(0),
+  names: z.object({ name: z.string().optional(), author: z.string().optional() }),
+  language,
+});
+export type PrepareTask = z.infer<typeof PrepareTask>;
+
 export const DataTask = z.discriminatedUnion('kind', [
+  PrepareTask,
   CheckTask,
   PreviewTask,
   ConvertTask,

@@ -21,5 +21,6 @@ export type PrepareOptions = {
   readonly output: string | null;
   /** Own keys of a row to those that its form usually has (dataset_info.json). */
   readonly rename: ((row: unknown) => unknown) | null;
+  readonly onRows?: (rows: number) => void;
   readonly signal: AbortSignal;
 };

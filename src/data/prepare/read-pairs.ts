@@ -19,7 +19,7 @@ export async function eachRow(
   session: Session,
   use: (row: TableRow, values: Record<string, unknown>, index: number) => void,
 ): Promise<RowsRead> {
-  const { where, signal } = session.options;
+  const { where, signal, onRows } = session.options;
   let all = 0;
   let met = 0;
   for await (const item of items) {
@@ -29,12 +29,15 @@ export async function eachRow(
       continue;
     }
     all += 1;
+    if (all % ROWS_BETWEEN === 0) onRows?.(all);
     if (!meets(item.values, where)) continue;
     met += 1;
     use(item, session.placeholders.fill(item.values), all - 1);
   }
   return { all, met };
 }
+
+const ROWS_BETWEEN = 10_000;
 
 export type PairsRead = RowsRead & {
   readonly pairs: Pair[];

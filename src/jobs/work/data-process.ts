@@ -43,6 +43,8 @@ async function run(task: DataTask): Promise<number> {
 /** Each kind is loaded when asked for. */
 async function work(task: DataTask, told: Told): Promise<unknown> {
   switch (task.kind) {
+    case 'prepare':
+      return (await import('./data-prepare.ts')).prepareTask(task, told);
     case 'check':
       return (await import('./data-check.ts')).checkTask(task, told);
     case 'convert':
