@@ -48,7 +48,8 @@ function load(source: URL): Cl100k {
     const count = encodePiece(piece).length;
     if (piece.length > LONGEST_CACHED) return count;
     if (counts.size >= MOST_CACHED) counts.clear();
-    counts.set(piece, count);
+    // V8 keeps the whole text for a slice of 13 characters or more; the cache must not.
+    counts.set(piece.length > 12 ? Buffer.from(piece).toString() : piece, count);
     return count;
   };
   return {
@@ -63,9 +64,9 @@ function load(source: URL): Cl100k {
   };
 }
 
-const MOST_PAIRS = 500_000;
+const MOST_PAIRS = 200_000;
 const LONGEST_CACHED = 64;
-const MOST_CACHED = 200_000;
+const MOST_CACHED = 100_000;
 
 /** Byte strings, one character per byte, in the order of their ranks. */
 function readTokens(bytes: Buffer): string[] {

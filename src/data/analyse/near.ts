@@ -20,7 +20,7 @@ export class NearDuplicates {
 
   /** Rows shorter than two runs are left to the search for exact duplicates. */
   add(row: number, text: string): void {
-    const normal = normalText(text);
+    const normal = normalUnits(text);
     if (normal.length < 2 * SHINGLE) return;
     const at = this.#rows.length * BINS;
     if (at === this.#signatures.length) {
@@ -48,7 +48,7 @@ export class NearDuplicates {
       return at;
     };
     const texts = recent(async (i: number) =>
-      shinglesOf(normalText(await textOf(this.#rows.at(i)))),
+      shinglesOf(normalUnits(await textOf(this.#rows.at(i)))),
     );
     const keys = new Float64Array(count);
     for (let band = 0; band < BANDS; band++) {
@@ -98,12 +98,29 @@ export class NearDuplicates {
 /** Key (32 bits) and row (21 bits) in one double: two million rows. */
 const ROWS_IN_KEY = 2 ** 21;
 
-/** Upper and lower case and white space make no difference. */
-export const normalText = (text: string) => text.toLowerCase().replace(/\s+/g, ' ').trim();
+let units = new Uint16Array(4096);
+
+/** Upper and lower case of ASCII and white space make no difference. Valid until the next call. */
+function normalUnits(text: string): Uint16Array {
+  if (units.length < text.length) units = new Uint16Array(text.length * 2);
+  let length = 0;
+  let space = true;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x3000) {
+      if (!space) units[length++] = 32;
+      space = true;
+      continue;
+    }
+    space = false;
+    units[length++] = code >= 65 && code <= 90 ? code + 32 : code;
+  }
+  return units.subarray(0, space && length > 0 ? length - 1 : length);
+}
 
 const lowest = new Uint32Array(BINS);
 
-function signatureInto(signatures: Uint16Array, at: number, text: string): void {
+function signatureInto(signatures: Uint16Array, at: number, text: Uint16Array): void {
   lowest.fill(0xffffffff);
   for (let i = 0; i + SHINGLE <= text.length; i++) {
     const hash = shingleHash(text, i);
@@ -120,10 +137,9 @@ function signatureInto(signatures: Uint16Array, at: number, text: string): void 
   }
 }
 
-function shingleHash(text: string, from: number): number {
+function shingleHash(text: Uint16Array, from: number): number {
   let hash = 0x9747b28c;
-  for (let i = from; i < from + SHINGLE; i++)
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x5bd1e995);
+  for (let i = from; i < from + SHINGLE; i++) hash = Math.imul(hash ^ text[i]!, 0x5bd1e995);
   return mix(hash) >>> 0;
 }
 
@@ -134,7 +150,7 @@ function mix(value: number): number {
   return h ^ (h >>> 16);
 }
 
-function shinglesOf(text: string): Set<number> {
+function shinglesOf(text: Uint16Array): Set<number> {
   const set = new Set<number>();
   for (let i = 0; i + SHINGLE <= text.length; i++) set.add(shingleHash(text, i));
   return set;

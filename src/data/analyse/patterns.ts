@@ -132,6 +132,25 @@ const WINDOWS_1252 = new Map(
   ]),
 );
 
-/** A piece of at least 8 characters eight times in a row: a model that was caught in a loop. */
-export const isLoop = (answer: string) => answer.length > 64 && LOOP.test(answer.slice(-2000));
-const LOOP = /(?=[^\n]*\p{L})([^\n]{8,60}?)\1{7}/u;
+/** A piece of 8 to 60 characters eight times in a row: a model that was caught in a loop. Looks back from
+ *  the end and from every 256th character before it; a first mismatch ends each look. */
+export function isLoop(answer: string): boolean {
+  for (let end = answer.length; end > 8 * SHORTEST; end -= 256)
+    for (let period = SHORTEST; period <= LONGEST; period++) {
+      const needed = 7 * period;
+      if (needed + period > end) break;
+      let same = 0;
+      while (
+        same < needed &&
+        answer.charCodeAt(end - 1 - same) === answer.charCodeAt(end - 1 - same - period)
+      )
+        same += 1;
+      if (same < needed) continue;
+      const piece = answer.slice(end - period, end);
+      // Rulers and tables are no loops.
+      if (/\p{L}/u.test(piece) && !piece.includes('\n')) return true;
+    }
+  return false;
+}
+const SHORTEST = 8;
+const LONGEST = 60;

@@ -39,7 +39,7 @@ function sharedEnd(a: string, b: string): string {
 
 /** Counts texts by hash, up to a bound, so that a file of only different ones costs no memory. */
 export class Repeats {
-  readonly #counts = new Map<number, { rows: number; readonly text: string }>();
+  readonly #counts = new Map<number, { rows: number; text: string }>();
   readonly #most: number;
   rows = 0;
   /** Rows whose text was new when the table was full. */
@@ -54,10 +54,12 @@ export class Repeats {
     const [high, low] = hashText(text);
     const key = (high & 0x1fffff) * 2 ** 32 + low;
     const known = this.#counts.get(key);
-    if (known !== undefined) known.rows += 1;
-    else if (this.#counts.size >= this.#most) this.uncounted += 1;
-    else
-      this.#counts.set(key, { rows: 1, text: text.length > SHOWN ? text.slice(0, SHOWN) : text });
+    if (known !== undefined) {
+      known.rows += 1;
+      // Kept from the second time on, as a copy: a slice would hold the whole line in memory.
+      if (known.rows === 2) known.text = Buffer.from(text.slice(0, SHOWN)).toString();
+    } else if (this.#counts.size >= this.#most) this.uncounted += 1;
+    else this.#counts.set(key, { rows: 1, text: '' });
   }
 
   get distinct(): number {
