@@ -263,6 +263,19 @@ test('cancelling ends a batch, keeps what is answered and says what is not', asy
   expect(await batches.cancel('batch_unknown')).toBeNull();
 });
 
+test('a batch that waits for its turn behind another can be cancelled at once', async () => {
+  const endpoint = held();
+  batches = open(endpoint.send, 1);
+  await batches.start();
+  await create(requests(2));
+  await vi.waitFor(() => expect(endpoint.seen).toHaveLength(1));
+  const { id } = await create([request('late')]);
+  await vi.waitFor(async () => expect((await batches.get(id))?.status).toBe('in_progress'));
+  await batches.cancel(id);
+  expect(await ended({ id })).toMatchObject({ status: 'cancelled', failed: 1 });
+  expect(endpoint.seen).toEqual(['r0']);
+});
+
 test('a batch that is not done within its window expires', async () => {
   const endpoint = held();
   batches = open(endpoint.send, 1);

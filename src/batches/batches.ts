@@ -1,5 +1,5 @@
 // What the server's routes call: files of requests that the server sends to itself, within a day.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, unixSeconds } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -145,6 +145,7 @@ export function createBatches({ store, clock, log, send, parallel }: BatchesOpti
       return live(batch);
     },
     start: async () => {
+      await removeStrays(store);
       open = true;
       wake();
       await admitting;
@@ -189,6 +190,15 @@ async function createBatch(store: Store, request: CreateBatch, now: number): Pro
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Folders that a crash left between being made and being needed, or between its batch's end and theirs. */
+async function removeStrays(store: Store): Promise<void> {
+  const open = (await openBatches(store.database.query)).map(({ id }) => id);
+  const folder = join(store.directory, 'batches');
+  const names = await readdir(folder).catch(() => []); // no batch yet
+  for (const name of names)
+    if (!open.includes(name)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 async function inputFile(store: Store, id: string): Promise<FileRow> {

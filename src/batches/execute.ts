@@ -14,22 +14,35 @@ export type Send = (request: {
   readonly signal: AbortSignal;
 }) => Promise<Response>;
 
-/** Waits for a turn; what it returns ends the turn. */
-export type Turns = () => Promise<() => void>;
+/** Waits for a turn; what it returns ends the turn. Null: the signal came first. */
+export type Turns = (signal: AbortSignal) => Promise<(() => void) | null>;
 
 /** So many turns at a time, in the order of asking, so that batches share them evenly. */
 export function turnsOf(width: number): Turns {
   let free = width;
-  const waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
   const end = () => {
-    const next = waiting.shift();
+    const [next] = waiting;
     if (next === undefined) free += 1;
     else next();
   };
-  return async () => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    return end;
+  return (signal) => {
+    if (signal.aborted) return Promise.resolve(null);
+    if (free > 0) {
+      free -= 1;
+      return Promise.resolve(end);
+    }
+    return new Promise((resolve) => {
+      const settle = (turn: (() => void) | null) => {
+        waiting.delete(mine);
+        signal.removeEventListener('abort', giveUp);
+        resolve(turn);
+      };
+      const mine = () => settle(end);
+      const giveUp = () => settle(null);
+      waiting.add(mine);
+      signal.addEventListener('abort', giveUp);
+    });
   };
 }
 
@@ -51,10 +64,10 @@ export async function execute(
   const failure = new AbortController(); // when one lane fails, the others stop too
   const either = AbortSignal.any([signal, failure.signal]);
   const lane = async () => {
-    while (!either.aborted) {
-      const end = await turns();
+    for (;;) {
+      const end = await turns(either);
+      if (end === null) return;
       try {
-        if (either.aborted) return;
         const { done, value: line } = await lines.next();
         if (done) return;
         if (progress.has(line.customId)) continue;
