@@ -11,6 +11,7 @@ import { batches } from './routes/batches.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
+import { dataTools } from './routes/data.ts';
 import { embeddings } from './routes/embeddings.ts';
 import { engines } from './routes/engines.ts';
 import { files } from './routes/files.ts';
@@ -74,6 +75,7 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/moderations', moderations(deps));
   app.route('/v1/batches', batches(deps, app));
   app.route('/tunery/v1/keys', keys(deps));
+  app.route('/tunery/v1/data', dataTools(deps));
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));
   app.onError((error, c) => answerError(c, error, deps));

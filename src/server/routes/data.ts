@@ -1,0 +1,336 @@
+// /tunery/v1/data: the data tools on uploaded files. The work is done in a child process; with
+// `stream: true` its progress comes as events, the result last.
+
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { type Context, Hono } from 'hono';
+import { z } from 'zod';
+import { SHAPES } from '../../data/convert/shapes.ts';
+import { TARGETS } from '../../data/convert/write.ts';
+import { Step } from '../../data/transform/steps.ts';
+import type { DataTask } from '../../jobs/data-protocol.ts';
+import { runDataTask } from '../../jobs/data-tasks.ts';
+import { unixSeconds } from '../../lib/clock.ts';
+import { newId } from '../../lib/id.ts';
+import { getFile, saveFile } from '../../store/files.ts';
+import type { Deps } from '../deps.ts';
+import { fileNotFound, invalidValue } from '../errors.ts';
+import { usableModel } from '../generate.ts';
+import { readBody } from '../read-body.ts';
+import { primed, sseResponse } from '../sse.ts';
+import { wireFile } from './files.ts';
+
+const reading = {
+  file_id: z.string().min(1),
+  sheet: z.string().optional(),
+  encoding: z.string().optional(),
+  /** Progress as events. */
+  stream: z.boolean().default(false),
+};
+const model = z.string().min(1).optional();
+const contextLength = z.int().min(8).optional();
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 31)
+  .default(1);
+
+const Check = z.strictObject({
+  ...reading,
+  validation_file_id: z.string().min(1).optional(),
+  model,
+  context_length: contextLength,
+  near_duplicates: z.boolean().default(true),
+  /** Rows that the classifier of unsafe content reads. */
+  screen: z.int().min(0).default(20_000),
+  /** 'auto': what needs no asking; a list: these codes besides. Makes a new file. */
+  fix: z.union([z.literal('auto'), z.array(z.string())]).optional(),
+  language: z.enum(['en', 'zh-CN']).default('en'),
+});
+
+const Preview = z.strictObject({
+  ...reading,
+  model: z.string().min(1),
+  context_length: contextLength,
+  rows: z.array(z.int().min(1)).min(1).max(1000).optional(),
+  count: z.int().min(1).max(1000).default(3),
+});
+
+const Convert = z.strictObject({
+  ...reading,
+  to: z.enum(TARGETS),
+  from: z.enum(SHAPES).optional(),
+  system: z.string().optional(),
+  separator: z.string().default('\n\n###\n\n'),
+  stop: z.string().default(''),
+  fill: z.record(z.string(), z.string()).default({}),
+  replace: z.array(z.tuple([z.string().min(1), z.string()])).default([]),
+  keys: z.record(z.string(), z.string()).default({}),
+  sample: z.int().min(1).optional(),
+  seed,
+  skip_bad: z.boolean().default(false),
+});
+
+const Transform = z.strictObject({
+  ...reading,
+  /** As in a recipe; `mix` names `file_id` instead of a path. */
+  steps: z.array(z.looseObject({ do: z.string() })).min(1),
+  seed,
+});
+
+export function dataTools(deps: Deps): Hono {
+  const { config } = deps;
+  return new Hono()
+    .post('/check', async (c) => {
+      const body = await readBody(c, Check, config);
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const { file_id, validation_file_id: validId, fix } = body;
+        const path = await place.input('file_id', file_id);
+        const valid =
+          validId === undefined ? null : await place.input('validation_file_id', validId);
+        const base = body.model === undefined ? null : (await usableModel(body.model, deps)).base;
+        const output = join(place.folder, 'fixed.jsonl');
+        const validOutput = join(place.folder, 'fixed-valid.jsonl');
+        const wanted = Array.isArray(fix) ? fix : [];
+        const { report, fixed } = (await runDataTask(
+          {
+            kind: 'check',
+            path,
+            valid,
+            sheet: body.sheet,
+            encoding: body.encoding,
+            model: base,
+            modelName: body.model ?? null,
+            contextLength: body.context_length ?? null,
+            near: body.near_duplicates,
+            screen: body.screen,
+            prices: null,
+            html: null,
+            fix:
+              fix === undefined
+                ? null
+                : { output, validOutput: valid === null ? null : validOutput },
+            language: body.language,
+          },
+          {
+            ...progress,
+            ask: async (questions) =>
+              questions
+                .filter(({ code }) => wanted.includes(code))
+                .map(({ file, code }) => `${file}/${code}`),
+          },
+        )) as { report: Report; fixed: readonly Fixed[] };
+        const named = (section: { path: string } | null, id: string | undefined) =>
+          section === null ? null : { ...section, path: id };
+        const files = [];
+        for (const { path: made, redaction_map: map, ...rest } of fixed) {
+          const source = made === output ? path : (valid ?? path);
+          const file = await place.output(made, `${stem(source)}_fixed.jsonl`);
+          // What was redacted stays with the caller alone: it is in the answer and nowhere else.
+          const redactions = map === null ? {} : { redaction_map: await readJson(map) };
+          files.push({ ...rest, ...redactions, file });
+        }
+        return {
+          ...report,
+          train: named(report.train, file_id),
+          valid: named(report.valid, validId),
+          ...(fix === undefined ? {} : { fixed: files }),
+        };
+      });
+    })
+    .post('/preview', async (c) => {
+      const body = await readBody(c, Preview, config);
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const { base } = await usableModel(body.model, deps);
+        const task: DataTask = {
+          kind: 'preview',
+          path: await place.input('file_id', body.file_id),
+          sheet: body.sheet,
+          encoding: body.encoding,
+          model: base,
+          contextLength: body.context_length ?? null,
+          rows: body.rows ?? null,
+          count: body.count,
+        };
+        return { object: 'tunery.data_preview', data: await runDataTask(task, progress) };
+      });
+    })
+    .post('/convert', async (c) => {
+      const body = await readBody(c, Convert, config);
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const path = await place.input('file_id', body.file_id);
+        const output = join(place.folder, 'converted.jsonl');
+        const { path: _, ...result } = (await runDataTask(
+          {
+            kind: 'convert',
+            path,
+            sheet: body.sheet,
+            encoding: body.encoding,
+            set: null,
+            from: body.from ?? null,
+            to: body.to,
+            output,
+            system: body.system ?? null,
+            separator: body.separator,
+            stop: body.stop,
+            fill: body.fill,
+            replace: body.replace,
+            map: body.keys,
+            sample: body.sample ?? null,
+            seed: body.seed,
+            skipBad: body.skip_bad,
+          },
+          progress,
+        )) as { path: string };
+        const file = await place.output(output, `${stem(path)}_${body.to}.jsonl`);
+        return { object: 'tunery.data_conversion', ...result, file };
+      });
+    })
+    .post('/transform', async (c) => {
+      const body = await readBody(c, Transform, config);
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const path = await place.input('file_id', body.file_id);
+        const steps: unknown[] = [];
+        for (const [i, step] of body.steps.entries()) {
+          if ('path' in step)
+            throw invalidValue(`steps[${i}].path`, "name the general set by 'file_id'.");
+          const { file_id: id, ...rest } = step as { do: string; file_id?: unknown };
+          if (id === undefined) steps.push(rest);
+          else steps.push({ ...rest, path: await place.input(`steps[${i}].file_id`, String(id)) });
+          const parsed = Step.safeParse(steps.at(-1));
+          if (!parsed.success) throw invalidValue(`steps[${i}]`, z.prettifyError(parsed.error));
+        }
+        const output = join(place.folder, `${stem(path)}_transformed.jsonl`);
+        const {
+          outputs,
+          manifest,
+          redaction_map: map,
+          ...result
+        } = (await runDataTask(
+          {
+            kind: 'transform',
+            path,
+            sheet: body.sheet,
+            encoding: body.encoding,
+            output,
+            steps,
+            seed: body.seed,
+          },
+          progress,
+        )) as {
+          outputs: readonly { path: string }[];
+          manifest: string;
+          redaction_map: string | null;
+        };
+        const files = [];
+        for (const made of outputs) files.push(await place.output(made.path, basename(made.path)));
+        return {
+          ...result,
+          files,
+          manifest: await readJson(manifest),
+          ...(map === null ? {} : { redaction_map: await readJson(map) }),
+        };
+      });
+    });
+}
+
+type Report = Record<string, unknown> & { train: { path: string }; valid: { path: string } | null };
+type Fixed = { readonly path: string; readonly redaction_map: string | null };
+
+const stem = (path: string) => basename(path).replace(/\.[^.]+$/, '');
+
+async function readJson(path: string): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of createReadStream(path)) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+}
+
+type Place = {
+  readonly folder: string;
+  /** The uploaded file under its own name, which tells its format. */
+  readonly input: (param: string, id: string) => Promise<string>;
+  /** Makes an uploaded file of what was written. */
+  readonly output: (path: string, filename: string) => Promise<unknown>;
+};
+type TaskOptions = Pick<Parameters<typeof runDataTask>[1] & object, 'signal' | 'onProgress'>;
+type Work = (place: Place, options: TaskOptions) => Promise<object>;
+
+async function answer(c: Context, deps: Deps, stream: boolean, work: Work): Promise<Response> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([c.req.raw.signal, stop.signal]);
+  if (!stream) return c.json(await inPlace(deps, (place) => work(place, { signal })));
+  const events = await primed(progressOf(deps, work, signal));
+  return sseResponse(events, { stop: () => stop.abort(), log: deps.log });
+}
+
+/** Progress events, then the result. */
+async function* progressOf(deps: Deps, work: Work, signal: AbortSignal): AsyncGenerator<object> {
+  const waiting: object[] = [];
+  let wake = () => {};
+  let done = false;
+  const result = inPlace(deps, (place) =>
+    work(place, {
+      signal,
+      onProgress: ({ type: _, file: __, ...progress }) => {
+        waiting.push({ object: 'tunery.data_progress', ...progress });
+        wake();
+      },
+    }),
+  ).finally(() => {
+    done = true;
+    wake();
+  });
+  result.catch(() => {}); // thrown below
+  for (;;) {
+    const next = waiting.shift();
+    if (next !== undefined) yield next;
+    else if (done) break;
+    else
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  }
+  yield await result;
+}
+
+async function inPlace<T>({ store, clock }: Deps, use: (place: Place) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'tunery-data-'));
+  let inputs = 0;
+  try {
+    return await use({
+      folder,
+      input: async (param, id) => {
+        const file = id.includes('\0') ? null : await getFile(store.database.query, id);
+        if (file === null)
+          throw param === 'file_id'
+            ? fileNotFound(id)
+            : invalidValue(param, `no such File object: ${id}.`);
+        const own = join(folder, `input-${++inputs}`);
+        await mkdir(own);
+        const path = join(own, file.filename);
+        await store.blobs.link(file.sha256, path);
+        return path;
+      },
+      output: async (path, filename) => {
+        const blob = await store.blobs.receive(createReadStream(path));
+        try {
+          const row = {
+            id: newId('file-'),
+            created_at: unixSeconds(clock.now()),
+            expires_at: null,
+            filename,
+            purpose: 'fine-tune',
+          };
+          return wireFile(await saveFile(store.database, store.blobs, row, blob));
+        } catch (error) {
+          await blob.discard();
+          throw error;
+        }
+      },
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
