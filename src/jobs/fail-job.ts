@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
+import { isDiskFull } from '../lib/disk-full.ts';
 import type { JobError, Parity } from '../store/jobs.ts';
 import { transact } from './job.ts';
 import { eventsOf } from './legacy-events.ts';
@@ -45,7 +46,7 @@ export function describe(error: unknown): JobError {
     return { code: code ?? 'invalid_request', message, param };
   }
   const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
+  if (isDiskFull(error)) {
     const message = `The disk is full (${text}). Free some space and create the job again.`;
     return { code: 'disk_full', message, param: null };
   }

@@ -5,6 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 // biome-ignore lint/correctness/noUnresolvedImports: a Node module that Biome's list does not have yet
 import { DatabaseSync } from 'node:sqlite';
+import { isDiskFull } from './disk-full.ts';
 
 export type DirectoryLock = {
   /** Null when this process has it now; else who has it (null: it does not say yet). */
@@ -16,13 +17,18 @@ export function lockDirectory(directory: string): DirectoryLock {
   const holder = join(directory, 'lock.pid');
   const lock = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
   try {
-    lock.exec('begin exclusive');
+    // Nothing is ever written: no journal, so that a full disk does not look like a taken lock.
+    lock.exec('pragma journal_mode = off; begin exclusive');
   } catch (error) {
     lock.close();
     if (!isBusy(error)) throw error;
     return { heldBy: { pid: readPid(holder) }, release: () => {} };
   }
-  writeFileSync(holder, `${process.pid}\n`);
+  try {
+    writeFileSync(holder, `${process.pid}\n`);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error; // the lock holds without a name on it
+  }
   const release = () => {
     rmSync(holder, { force: true });
     lock.close();

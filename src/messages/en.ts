@@ -137,6 +137,7 @@ export const en = {
 
   'serve.ready': 'Tunery answers at {url}',
   'serve.stopping': 'Closing … (Ctrl-C again stops at once)',
+  'serve.disk_full': 'the disk of {folder} is full. Free some space and start it again.',
   'serve.failed': 'The server could not start: {reason}',
 
   'list.empty': 'nothing yet',
@@ -209,6 +210,8 @@ export const en = {
   'quick.try_curl': 'Ask it with curl:',
   'quick.try_sdk': 'Or with the openai package (save as ask.mjs, run node ask.mjs):',
   'quick.report': 'Report: {path}',
+  'quick.exits':
+    'The server has stopped (--exit). These lines work again after: npm run serve -- --port {port} --data-dir {folder} --models-dir {models}',
   'quick.keeps': 'The server keeps answering at {url}. Ctrl-C stops it.',
   'quick.cancelling':
     'Stopping: cancelling the job and closing the server … (Ctrl-C again: at once)',

@@ -136,6 +136,7 @@ export const zhCN: Record<MessageKey, string> = {
 
   'serve.ready': 'Tunery 已就绪，地址 {url}',
   'serve.stopping': '正在关闭……（再按一次 Ctrl-C 立即停止）',
+  'serve.disk_full': '{folder} 所在的磁盘已满。请腾出空间后重新启动。',
   'serve.failed': '服务器无法启动：{reason}',
 
   'list.empty': '还没有内容',
@@ -207,6 +208,8 @@ export const zhCN: Record<MessageKey, string> = {
   'quick.try_curl': '用 curl 提问：',
   'quick.try_sdk': '或使用 openai 包（存为 ask.mjs，运行 node ask.mjs）：',
   'quick.report': '报告：{path}',
+  'quick.exits':
+    '服务器已停止（--exit）。运行以下命令后，上面的例子可继续使用：npm run serve -- --port {port} --data-dir {folder} --models-dir {models}',
   'quick.keeps': '服务器继续在 {url} 提供服务。按 Ctrl-C 停止。',
   'quick.cancelling': '正在停止：取消任务并关闭服务器……（再按一次 Ctrl-C 立即停止）',
   'quick.failed': '快速开始失败：{reason}',

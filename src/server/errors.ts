@@ -2,6 +2,7 @@
 // keys of the API's error, always all four. What is no ApiError and has no known code stays inside.
 import type { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
+import { isDiskFull } from '../lib/disk-full.ts';
 
 type Wire = {
   readonly status: number;
@@ -53,6 +54,12 @@ function asApiError(error: unknown): ApiError {
     const wait = status === 429 || status === 503 ? { retryAfter: 1 } : {};
     return new ApiError(error.message, { status, code, param, ...wait }, error);
   }
+  if (isDiskFull(error))
+    return new ApiError(
+      'The disk of the server is full. Nothing of this request was kept; free some space and try again.',
+      { status: 507, code: 'disk_full', param: null },
+      error,
+    );
   // The reason is in the log under the request's id; a client learns nothing of the inside.
   return new ApiError(
     'The server had an error while processing your request. The log has the details.',

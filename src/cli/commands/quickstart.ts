@@ -2,6 +2,7 @@
 // Whatever happens, a job that was begun is cancelled and the server is closed before it ends.
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { defineCommand } from 'citty';
 import OpenAI from 'openai';
 import { common, wholeNumber } from '../arguments.ts';
@@ -41,7 +42,15 @@ export function quickstartCommand(cli: Cli) {
         const report = await tuneAndAsk(cli, server.url, base, asked);
         if (args.json) printJson(cli, report);
         if (args.report !== undefined) await writeReport(cli, args.report, report);
-        if (args.exit) return;
+        if (args.exit) {
+          const { port: used } = new URL(server.url);
+          const places = {
+            folder: shellWord(args['data-dir']),
+            models: shellWord(dirname(base.path)),
+          };
+          note(cli, `\n${say('quick.exits', { port: used, ...places })}`);
+          return;
+        }
         note(cli, `\n${say('quick.keeps', { url: server.url })}`);
         if (!cli.signal.aborted) await once(cli.signal, 'abort');
         note(cli, say('serve.stopping'));
@@ -148,6 +157,9 @@ function printRecipes(cli: Cli, url: string, model: string, question: string): v
     printLine(cli, text);
   }
 }
+
+const shellWord = (path: string) =>
+  /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 
 async function checkWritable(cli: Cli, path: string): Promise<void> {
   await write(cli, path, ''); // before minutes of training, not after

@@ -2,6 +2,7 @@
 // stderr. The first Ctrl-C closes it in order, a second one stops at once.
 import { once } from 'node:events';
 import { defineCommand } from 'citty';
+import { isDiskFull } from '../../lib/disk-full.ts';
 import { startServer } from '../../server/start.ts';
 import { common, wholeNumber } from '../arguments.ts';
 import { type Cli, DEFAULT_HOST, DEFAULT_PORT } from '../cli.ts';
@@ -75,7 +76,9 @@ export async function start(cli: Cli, options: StartOptions) {
     return { url: `${url}/v1`, close }; // what clients call the base URL
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-    const message = cli.say('serve.failed', { reason: reasonOf(error) });
-    throw new Failure(message, { code, cause: error });
+    const full = isDiskFull(error);
+    const reason = full ? cli.say('serve.disk_full', { folder: options.dataDir }) : reasonOf(error);
+    const message = cli.say('serve.failed', { reason });
+    throw new Failure(message, { code: full ? 'disk_full' : code, cause: error });
   }
 }

@@ -1,5 +1,6 @@
 // What went wrong in a job's child, as the message that the server stores and shows.
 import { CodedError } from '../../lib/coded-error.ts';
+import { isDiskFull } from '../../lib/disk-full.ts';
 import type { WorkerMessage } from '../protocol.ts';
 
 /** Throws the error on if it is none that a user can do something about: a bug must look like one. */
@@ -11,6 +12,8 @@ export function failure(error: unknown, output: string): WorkerMessage {
       message: error.message,
       param: error.param,
     };
+  if (isDiskFull(error))
+    return { type: 'fail', code: full.code, message: full.say(output), param: null };
   const system = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (system === 'ENOENT' && 'path' in Object(error))
     return {
@@ -35,8 +38,6 @@ const notWritable = {
     `${output} cannot be written: no permission, or the disk is read-only. Choose another place.`,
 };
 const SYSTEM_ERRORS: Readonly<Record<string, typeof full>> = {
-  ENOSPC: full,
-  EDQUOT: full,
   EFBIG: {
     code: 'file_too_large',
     say: (output) =>
