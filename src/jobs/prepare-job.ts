@@ -1,16 +1,18 @@
 // Has a job's files validated and planned: validating_files → queued.
+import { availableParallelism } from 'node:os';
 import { jobsAhead } from '../store/jobs.ts';
 import { attempt } from './attempts.ts';
 import { failJob } from './fail-job.ts';
 import { type Job, tell, transition } from './job.ts';
 import { eventsOf } from './legacy-events.ts';
 import type { Parts } from './parts.ts';
-import type { Plan } from './protocol.ts';
+import type { Plan, TrainingOptions } from './protocol.ts';
 import { trainRequest } from './request.ts';
 
 export async function prepareJob(parts: Parts, job: Job, signal: AbortSignal): Promise<void> {
   const { store, bell, seconds } = parts;
-  const request = await trainRequest(parts, job);
+  const whole = await trainRequest(parts, job);
+  const request = { ...whole, options: withShareOfCores(whole.options, parts.trainers) };
   const work = { kind: 'prepare' as const, directory: request.directory, request };
   let plan: Plan | null = null;
   const ended = await attempt(parts, job, work, signal, async (message) => {
@@ -27,6 +29,13 @@ export async function prepareJob(parts: Parts, job: Job, signal: AbortSignal): P
     return await failJob(parts, job.id, { code: 'internal', message, param: null });
   }
   await enqueue(parts, job, plan);
+}
+
+/** Trainers beside each other would fight for the cores if each took all of them. The plan keeps the
+ *  number, so that a job that goes on later computes the same. */
+function withShareOfCores(options: TrainingOptions, trainers: number): TrainingOptions {
+  if (trainers === 1 || options.threads !== undefined) return options;
+  return { ...options, threads: Math.max(1, Math.floor(availableParallelism() / trainers)) };
 }
 
 async function enqueue({ store, bell, seconds, trainers }: Parts, job: Job, plan: Plan) {
