@@ -220,6 +220,13 @@ test('columns by other names are shown on three rows and confirmed', async () =>
   expect(guessed.names()).toEqual(['a.csv']);
 });
 
+test('in a wide table a name that may mean anything is not taken without asking', async () => {
+  const { prepare } = place({ 'a.csv': 'id,text,summary,score,user\n1,a,b,5,c\n' });
+  const { code, err } = await prepare('-q');
+  expect(code).toBe(1);
+  expect(err).toContain('id, text, summary, score, user');
+});
+
 test('a column template makes the prompt, a condition chooses the rows, the mapping is saved', async () => {
   const rows = Array.from({ length: 12 }, (_, i) => ({
     review_title: `Title ${i}`,

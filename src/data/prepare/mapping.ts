@@ -71,20 +71,45 @@ const COMPLETION_NAMES = [
   '情感',
 ];
 
+const TELLING = new Set([
+  'prompt',
+  'question',
+  'questions',
+  'query',
+  'instruction',
+  '问题',
+  '提问',
+  '问',
+  '指令',
+  'completion',
+  'answer',
+  'answers',
+  'response',
+  'reply',
+  'output',
+  '答案',
+  '回答',
+  '答',
+  '答复',
+  '回复',
+]);
+
 export function guessColumns(
   columns: readonly string[],
   rows: readonly Readonly<Record<string, unknown>>[],
 ): Guess {
-  const find = (names: readonly string[]) => {
-    for (const name of names) {
-      const found = columns.filter((column) => column.trim().toLowerCase() === name);
-      if (found.length === 1) return found[0]!;
-    }
-    return null;
-  };
-  const prompt = find(PROMPT_NAMES);
-  const completion = find(COMPLETION_NAMES);
-  if (prompt !== null && completion !== null) return { prompt, completion, sure: true };
+  const called = (names: readonly string[]) =>
+    names.flatMap((name) => columns.filter((column) => column.trim().toLowerCase() === name));
+  const [prompts, completions] = [called(PROMPT_NAMES), called(COMPLETION_NAMES)];
+  const [prompt = null] = prompts;
+  const [completion = null] = completions;
+  if (prompt !== null && completion !== null) {
+    // In a wide table `text` and `summary` may be anything; `question` and `answer` are not.
+    const plain = (name: string) => TELLING.has(name.trim().toLowerCase());
+    const alone = prompts.length === 1 && completions.length === 1;
+    const sure = alone && (columns.length <= 3 || (plain(prompt) && plain(completion)));
+    return { prompt, completion, sure };
+  }
   const [a, b] = columns;
   if (columns.length !== 2 || a === undefined || b === undefined) {
     const rest = columns.filter((column) => column !== completion);

@@ -43,7 +43,9 @@ export async function preparePairs(
       session.necessary.push(found.necessary);
     }
   } else
-    session.necessary.push(...(session.necessary.length === 0 ? [say('prepare.map_title')] : []));
+    session.necessary.push(
+      ...(session.necessary.length === 0 ? [say('prepare.convert_columns')] : []),
+    );
   const empty = emptyCompletions(pairs, say);
   if (empty?.necessary !== undefined) {
     present(session, empty, true);

@@ -6,7 +6,7 @@ export type ReportFinding = {
   readonly level: 'error' | 'warning' | 'note';
   readonly message: string;
   readonly count: number;
-  /** Where: the file and the line (or the sheet's row) of each. */
+  /** Where: the file and the line (or the sheet's row) of each; the first 1,000 of them. */
   readonly rows: readonly { readonly file: string; readonly line: number }[];
   readonly fix: string | null;
   readonly applied: boolean;

@@ -10,6 +10,8 @@ import { Placeholders } from './row-steps.ts';
 import type { Ui } from './ui.ts';
 
 const SHOWN_OF_A_KIND = 10;
+/** `count` says how many there are. */
+const ROWS_LISTED = 1000;
 
 export class Session {
   readonly ui: Ui;
@@ -37,7 +39,7 @@ export class Session {
   }
 
   find(finding: ReportFinding): void {
-    this.findings.push(finding);
+    this.findings.push({ ...finding, rows: finding.rows.slice(0, ROWS_LISTED) });
   }
 
   /** Problems of the reader: shown, kept, and repaired only if somebody said so. */
