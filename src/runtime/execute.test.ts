@@ -99,10 +99,8 @@ test.each([
       y: g.frozenLinear(input, { weight: 'w', inSize, outSize, backward }),
     });
     const executable = await compile(program, { threads: 1, precision: 'int8' });
-    const feeds: Record<string, Values[string]> = { x: { data, shape: [rows, from] } };
-    for (const { name, form, shape } of executable.frozen)
-      feeds[name] = { data: storeFrozen(weight, outSize, form, 63), shape };
-    const { y } = await executable.run(feeds);
+    const stored = storeFrozen(weight, outSize, executable.frozen, 63);
+    const { y } = await executable.run({ x: { data, shape: [rows, from] }, ...stored });
     const exact = interpret(program, { x: { data, shape: [rows, from] } }, { w: weight })['y']!;
     const width = exact.shape[1]!;
     for (let row = 0; row < rows; row++) {

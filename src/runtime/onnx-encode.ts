@@ -12,7 +12,13 @@ export type OnnxNode = {
   readonly outputs: readonly string[];
   readonly attributes?: Readonly<Record<string, Attribute>>;
 };
-export type OnnxValue = { readonly name: string; readonly dtype: DType; readonly shape: Shape };
+export type OnnxValue = {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** A list of such tensors. */
+  readonly sequence?: true;
+};
 export type OnnxConstant = {
   readonly name: string;
   readonly dtype: DType;
@@ -78,10 +84,10 @@ const encodeConstant = ({ name, dtype, shape, data }: OnnxConstant) =>
     bytes(9, data),
   );
 
-const encodeValue = ({ name, dtype, shape }: OnnxValue) => {
+const encodeValue = ({ name, dtype, shape, sequence }: OnnxValue) => {
   const dims = shape.map((dim) =>
     bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim)),
   );
-  const tensor = message(integer(1, DTYPE[dtype]), bytes(2, message(dims)));
-  return message(text(1, name), bytes(2, bytes(1, tensor)));
+  const tensor = bytes(1, message(integer(1, DTYPE[dtype]), bytes(2, message(dims))));
+  return message(text(1, name), bytes(2, sequence ? bytes(4, bytes(1, tensor)) : tensor));
 };

@@ -7,8 +7,6 @@ import { causalMask } from '../nn/attention.ts';
 import { crossEntropyProgram, logitsProgram } from '../nn/cross-entropy.ts';
 import type { LoraPlan } from '../nn/lora.ts';
 import { backwardProgram, forwardProgram, type Piece } from '../nn/piece.ts';
-import { type RopeTables, ropeTables } from '../nn/rope.ts';
-import { weightLimit } from '../runtime/cpu.ts';
 import {
   compile,
   type Data,
@@ -16,15 +14,17 @@ import {
   type Value,
   type Values,
 } from '../runtime/execute.ts';
-import { type Precision, storeFrozen } from '../runtime/frozen-linear.ts';
+import type { Precision } from '../runtime/frozen-linear.ts';
 import type { Program } from '../tensor/graph.ts';
 import type { ModelConfig } from '../weights/config.ts';
 import { type Block, type Group, type MicroBatch, padded, unpadded } from './micro-batch.ts';
+import {
+  type LayerTensors,
+  loadWeights,
+  type WeightSource,
+  type Weights,
+} from './network-weights.ts';
 
-export type NetworkSource = {
-  readonly config: ModelConfig;
-  readonly tensor: (name: string) => Promise<Float32Array>;
-};
 export type NetworkOptions = {
   readonly plan: LoraPlan;
   readonly precision: Precision;
@@ -33,9 +33,6 @@ export type NetworkOptions = {
   readonly maxTokens: number;
   readonly profile?: string;
 };
-/** Trained tensors or their gradients by layer and name, such as `q_proj.A`. */
-export type LayerTensors = readonly Readonly<Record<string, Float32Array>>[];
-
 type Programs = {
   readonly train: { before: Executable; after: Executable };
   readonly exact: { before: Executable; after: Executable };
@@ -53,7 +50,7 @@ type Programs = {
 const HEAD_CHUNK = 256;
 
 export async function createNetwork(
-  source: NetworkSource,
+  source: WeightSource,
   parameters: LayerTensors,
   options: NetworkOptions,
 ): Promise<Network> {
@@ -89,69 +86,18 @@ export async function createNetwork(
     lossBack: await exe(crossEntropyProgram(head, true)),
     logits: await exe(logitsProgram(head)),
   };
-  return new Network(config, programs, await loadWeights(source, parameters, programs), options);
+  return new Network(
+    config,
+    programs,
+    await loadWeights(source, parameters, frozenOf(programs)),
+    options,
+  );
 }
 
-type Weights = {
-  readonly layers: readonly Values[];
-  readonly rope: RopeTables;
-  readonly embedding: Float32Array;
-  readonly head: Values;
-};
-
-async function loadWeights(
-  { config, tensor }: NetworkSource,
-  parameters: LayerTensors,
-  programs: Programs,
-): Promise<Weights> {
-  const family = familyOf(config);
-  const { layers: depth, headDim, hiddenSize: hidden, vocabSize, contextLength } = config;
-  const { cos, sin } = ropeTables({
-    positions: contextLength,
-    headDim,
-    theta: config.ropeTheta,
-    factors: config.ropeScaling?.factors ?? null,
-  });
-  const forms = [programs.train, programs.exact, programs.back, programs.lowest]
+const frozenOf = ({ train, exact, back, lowest }: Programs) =>
+  [train, exact, back, lowest]
     .flatMap((pair) => [pair.before, pair.after])
     .flatMap((executable) => executable?.frozen ?? []);
-  const limit = weightLimit();
-  const layers: Values[] = [];
-  for (let layer = 0; layer < depth; layer++) {
-    const values: Record<string, Value> = {};
-    for (const name of family.vectors) {
-      const data = await tensor(`${family.module(layer, name)}.weight`);
-      values[name] = { data, shape: [data.length] };
-    }
-    for (const [name, [out]] of family.linears(config)) {
-      const weight = await tensor(`${family.module(layer, name)}.weight`);
-      for (const wanted of forms) {
-        if (wanted.weight !== name || values[wanted.name]) continue;
-        values[wanted.name] = {
-          data: storeFrozen(weight, out, wanted.form, limit),
-          shape: wanted.shape,
-        };
-      }
-    }
-    for (const [name, data] of Object.entries(parameters[layer]!)) {
-      const [out, inner] = family.linears(config).get(name.slice(0, -2))!;
-      const shape = name.endsWith('.A') ? [data.length / inner, inner] : [out, data.length / out];
-      values[name] = { data, shape };
-    }
-    layers.push(values);
-  }
-  const embedding = await tensor('model.embed_tokens.weight');
-  const table = config.tiedEmbeddings ? embedding : await tensor('lm_head.weight');
-  return {
-    layers,
-    rope: { cos, sin },
-    embedding,
-    head: {
-      table: { data: table, shape: [vocabSize, hidden] },
-      norm: { data: await tensor('model.norm.weight'), shape: [hidden] },
-    },
-  };
-}
 
 export class Network {
   readonly #config: ModelConfig;
