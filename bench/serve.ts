@@ -1,5 +1,6 @@
 // Generated tokens per second: node-llama-cpp called directly in one process, against the same through
-// a model host (child process, our template, tokenizer, sampling and IPC). They alternate.
+// a model host (child process, our template, tokenizer, sampling and IPC), and through a real server
+// over HTTP, streamed. They take turns.
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
@@ -7,6 +8,7 @@ import { Hosts } from '../src/serve/client.ts';
 import { encodeChat } from '../src/tokenizer/chat.ts';
 import { openModel } from '../src/weights/model-file.ts';
 import { type Args, count, cpu, findModel, median } from './parts/measure.ts';
+import { baseModel, startBenchServer } from './parts/server.ts';
 
 const QUESTIONS = [
   'Tell me a long story about a fisherman and the sea.',
@@ -26,31 +28,39 @@ export async function run(args: Args): Promise<Record<string, unknown>> {
   const tokens = count(args, 'tokens', 128);
   const threads = count(args, 'threads', cpus().length);
   const parallel = count(args, 'parallel', 4);
-  const direct = await directly(model, tokens, threads, parallel);
-  const hosted = await throughHost(model, tokens, threads, parallel);
+  const contenders = {
+    direct: await directly(model, tokens, threads, parallel),
+    host: await throughHost(model, tokens, threads, parallel),
+    http: await throughHttp(model, tokens),
+  };
+  const names = Object.keys(contenders) as (keyof typeof contenders)[];
   try {
     const result: Record<string, unknown> = { cpu: cpu(), threads, tokens, repeats };
     for (const requests of [1, parallel]) {
-      await speed(direct.generate, requests, 0); // once unmeasured: caches, contexts
-      await speed(hosted.generate, requests, 0);
-      const pairs: { direct: number; host: number }[] = [];
+      // Once unmeasured: caches, contexts.
+      for (const name of names) await speed(contenders[name].generate, requests, 0);
+      const rounds: Record<keyof typeof contenders, number>[] = [];
       for (let i = 1; i <= repeats; i++) {
-        // Who goes first changes: whatever drifts hits both.
-        const first = i % 2 === 1 ? await speed(direct.generate, requests, i) : null;
-        const host = await speed(hosted.generate, requests, i);
-        pairs.push({ host, direct: first ?? (await speed(direct.generate, requests, i)) });
+        const round = { direct: 0, host: 0, http: 0 };
+        // Who goes first changes: whatever drifts hits all.
+        for (const at of names.keys()) {
+          const name = names[(at + i) % names.length]!;
+          round[name] = await speed(contenders[name].generate, requests, i);
+        }
+        rounds.push(round);
       }
       result[`parallel_${requests}`] = {
-        direct_tokens_per_s: median(pairs.map((pair) => pair.direct)),
-        host_tokens_per_s: median(pairs.map((pair) => pair.host)),
-        ratio: median(pairs.map((pair) => pair.host / pair.direct)),
-        pairs,
+        direct_tokens_per_s: median(rounds.map(({ direct }) => direct)),
+        host_tokens_per_s: median(rounds.map(({ host }) => host)),
+        http_tokens_per_s: median(rounds.map(({ http }) => http)),
+        ratio: median(rounds.map(({ host, direct }) => host / direct)),
+        http_ratio: median(rounds.map(({ http, direct }) => http / direct)),
+        rounds,
       };
     }
     return { ...result, ...(await startTimes(model, threads, parallel)) };
   } finally {
-    await hosted.close();
-    await direct.close();
+    for (const name of names) await contenders[name].close();
   }
 }
 
@@ -125,6 +135,32 @@ async function throughHost(modelPath: string, tokens: number, threads: number, p
     throw new Error('no end');
   };
   return { generate, close: () => hosts.close() };
+}
+
+/** As a client does: chat completions of a server started by its command line, read as they stream. */
+async function throughHttp(modelPath: string, tokens: number) {
+  const server = await startBenchServer(modelPath);
+  const model = await baseModel(server);
+  const generate: Generate = async (question, seed) => {
+    const response = await fetch(`${server.url}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        model,
+        messages: [{ role: 'user', content: question }],
+        max_completion_tokens: tokens,
+        temperature: TEMPERATURE,
+        seed,
+        stream: true,
+        stream_options: { include_usage: true },
+      }),
+    });
+    const body = await response.text();
+    const generated = /"completion_tokens":(\d+)/.exec(body)?.[1];
+    if (generated === undefined) throw new Error(`no usage in ${body.slice(-500)}`);
+    return Number(generated);
+  };
+  return { generate, close: server.close };
 }
 
 /** Seconds from nothing to a host that can answer, and to its first token. */
