@@ -7,7 +7,7 @@ import { isObject } from '../formats/chat.ts';
 import { mapTexts } from '../source/texts.ts';
 import { viewOfRow } from './expression.ts';
 import type { Redactor } from './redact.ts';
-import { collect, type RowSet } from './row-set.ts';
+import { collect, type RowSet, type Scratch } from './row-set.ts';
 import type { Step } from './steps.ts';
 
 type Of<Name extends Step['do']> = Extract<Step, { do: Name }>;
@@ -16,7 +16,7 @@ type Change = (value: unknown, row: number) => Promise<unknown> | unknown;
 /** A new set with every row changed. */
 export const rewritten = (
   set: RowSet,
-  scratch: string,
+  scratch: Scratch,
   name: string,
   change: Change,
 ): Promise<RowSet> =>

@@ -9,19 +9,21 @@ import { rowWriter } from '../source/write-rows.ts';
 export type SetRow = { readonly text: string; readonly line: number };
 
 export class RowSet {
+  readonly #scratch: Scratch;
   readonly #path: string;
   readonly #offsets: Float64Array;
   readonly #bytes: Uint32Array;
   /** Line of each row in the input it came from. */
   readonly lines: Uint32Array;
-  #reader: ReturnType<typeof rowReader> | null = null;
 
   constructor(
+    scratch: Scratch,
     path: string,
     offsets: readonly number[],
     bytes: readonly number[],
     lines: readonly number[],
   ) {
+    this.#scratch = scratch;
     this.#path = path;
     this.#offsets = Float64Array.from(offsets);
     this.#bytes = Uint32Array.from(bytes);
@@ -33,8 +35,7 @@ export class RowSet {
   }
 
   async text(row: number): Promise<string> {
-    this.#reader ??= rowReader(this.#path);
-    return (await this.#reader).read(this.#offsets[row]!, this.#bytes[row]!);
+    return (await this.#scratch.reader(this.#path)).read(this.#offsets[row]!, this.#bytes[row]!);
   }
 
   async value(row: number): Promise<unknown> {
@@ -43,28 +44,42 @@ export class RowSet {
 
   /** The same rows in another order, or fewer, or some of them twice. */
   picked(order: readonly number[]): RowSet {
-    const set = new RowSet(
+    return new RowSet(
+      this.#scratch,
       this.#path,
       order.map((row) => this.#offsets[row]!),
       order.map((row) => this.#bytes[row]!),
       order.map((row) => this.lines[row]!),
     );
-    return set;
-  }
-
-  async close(): Promise<void> {
-    await (await this.#reader)?.close();
-    this.#reader = null;
   }
 }
 
-/** A folder for intermediate files, gone afterwards. */
-export async function withScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'tunery-transform-'));
+/** A folder for intermediate files, gone afterwards, and the files that are open in it. */
+export class Scratch {
+  readonly folder: string;
+  readonly #readers = new Map<string, ReturnType<typeof rowReader>>();
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  reader(path: string): ReturnType<typeof rowReader> {
+    const known = this.#readers.get(path) ?? rowReader(path);
+    this.#readers.set(path, known);
+    return known;
+  }
+
+  async close(): Promise<void> {
+    for (const reader of this.#readers.values()) await (await reader).close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+export async function withScratch<T>(use: (scratch: Scratch) => Promise<T>): Promise<T> {
+  const scratch = new Scratch(await mkdtemp(join(tmpdir(), 'tunery-transform-')));
   try {
-    return await use(folder);
+    return await use(scratch);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await scratch.close();
   }
 }
 
@@ -72,7 +87,7 @@ export async function withScratch<T>(use: (folder: string) => Promise<T>): Promi
  *  CodedError on rows that cannot be read: a transformation must not lose rows in silence. */
 export async function rowSetOf(
   input: string,
-  scratch: string,
+  scratch: Scratch,
   name: string,
   options: SourceOptions,
 ): Promise<RowSet> {
@@ -105,11 +120,11 @@ export async function rowSetOf(
 
 /** A new set from rows that `produce` adds. */
 export async function collect(
-  scratch: string,
+  scratch: Scratch,
   name: string,
   produce: (add: (text: string, line: number) => Promise<void>) => Promise<void>,
 ): Promise<RowSet> {
-  const path = join(scratch, `${name}.jsonl`);
+  const path = join(scratch.folder, `${name}.jsonl`);
   const writer = await rowWriter(path);
   const [offsets, bytes, lines]: number[][] = [[], [], []];
   let offset = 0;
@@ -127,5 +142,5 @@ export async function collect(
     await writer.discard();
     throw error;
   }
-  return new RowSet(path, offsets!, bytes!, lines!);
+  return new RowSet(scratch, path, offsets!, bytes!, lines!);
 }

@@ -22,7 +22,7 @@ import {
 } from './pick.ts';
 import { Redactor } from './redact.ts';
 import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
-import { collect, type RowSet, rowSetOf, withScratch } from './row-set.ts';
+import { collect, type RowSet, rowSetOf, type Scratch, withScratch } from './row-set.ts';
 import type { Manifest, Step } from './steps.ts';
 
 export type TransformRequest = {
@@ -68,7 +68,7 @@ type State = { set: RowSet; readonly parts: { name: string; set: RowSet }[] | nu
 async function run(
   { path, output, steps, seed }: TransformRequest,
   options: SourceOptions,
-  scratch: string,
+  scratch: Scratch,
   onStep: (step: number) => void,
 ): Promise<Transformed> {
   const inputs = [{ path, sha256: await sha256Of(path), rows: 0 }];
@@ -96,7 +96,6 @@ async function run(
       removed_lines: removed(step, before, next.set),
       ...more,
     });
-    if (next.set !== before) await before.close();
     state = next;
   }
   const files =
@@ -110,7 +109,6 @@ async function run(
         for (let row = 0; row < file.set.rows; row++) await writer.line(await file.set.text(row));
       }),
     );
-    await file.set.close();
   }
   let map: string | null = null;
   if (redactor.used !== null) {
@@ -165,7 +163,7 @@ const partPath = (output: string, name: string) =>
 
 type Around = {
   readonly seed: number;
-  readonly scratch: string;
+  readonly scratch: Scratch;
   readonly i: number;
   readonly inputs: { path: string; sha256: string; rows: number }[];
   readonly options: SourceOptions;
@@ -251,7 +249,6 @@ async function mix(
     for (const row of everyRow(own)) await add(await own.text(row), own.lines[row]!);
     for (const row of drawn) await add(await general.text(row), general.lines[row]!);
   });
-  await general.close();
   const order = shuffledOrder(mixed.rows, seed, i);
   return {
     next: { set: mixed.picked(order), parts: null },
