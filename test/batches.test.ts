@@ -64,30 +64,34 @@ async function linesOf(id: string | undefined, to = client): Promise<Line[]> {
 
 const chat = { model: MODEL, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 4, seed: 1 };
 
-test.each<[Endpoint, object, string]>([
-  ['/v1/chat/completions', chat, 'chat.completion'],
-  ['/v1/completions', { model: MODEL, prompt: 'Tim', max_tokens: 4 }, 'text_completion'],
-  ['/v1/embeddings', { model: MODEL, input: 'Tim' }, 'list'],
-])('a batch of %s has the answers that single requests get', async (endpoint, body, object) => {
-  const { id } = await create(endpoint, [body, { ...body, model: 'no-such-model' }]);
-  const batch = await ended(id);
-  expect(batch).toMatchObject({
-    ...{ object: 'batch', status: 'completed', endpoint, errors: null },
-    request_counts: { total: 2, completed: 1, failed: 1 },
-  });
-  const [good] = await linesOf(batch.output_file_id);
-  expect(good).toMatchObject({
-    custom_id: 'r0',
-    response: { status_code: 200, body: { object, model: MODEL } },
-    error: null,
-  });
-  expect(good!.response!.request_id).toMatch(/^req_/);
-  const [bad] = await linesOf(batch.error_file_id);
-  expect(bad).toMatchObject({
-    custom_id: 'r1',
-    response: { status_code: 404, body: { error: { code: 'model_not_found' } } },
-  });
-});
+test.each<[Endpoint, object, string, number]>([
+  ['/v1/chat/completions', chat, 'chat.completion', 404],
+  ['/v1/completions', { model: MODEL, prompt: 'Tim', max_tokens: 4 }, 'text_completion', 404],
+  ['/v1/embeddings', { model: MODEL, input: 'Tim' }, 'list', 404],
+  ['/v1/responses', { model: MODEL, input: 'Tim', max_output_tokens: 16 }, 'response', 400],
+])(
+  'a batch of %s has the answers that single requests get',
+  async (endpoint, body, object, refusal) => {
+    const { id } = await create(endpoint, [body, { ...body, model: 'no-such-model' }]);
+    const batch = await ended(id);
+    expect(batch).toMatchObject({
+      ...{ object: 'batch', status: 'completed', endpoint, errors: null },
+      request_counts: { total: 2, completed: 1, failed: 1 },
+    });
+    const [good] = await linesOf(batch.output_file_id);
+    expect(good).toMatchObject({
+      custom_id: 'r0',
+      response: { status_code: 200, body: { object, model: MODEL } },
+      error: null,
+    });
+    expect(good!.response!.request_id).toMatch(/^req_/);
+    const [bad] = await linesOf(batch.error_file_id);
+    expect(bad).toMatchObject({
+      custom_id: 'r1',
+      response: { status_code: refusal, body: { error: { code: 'model_not_found' } } },
+    });
+  },
+);
 
 test('a batch of moderations needs no model', async () => {
   const { id } = await create('/v1/moderations', [{ input: 'I want to kill them.' }]);
