@@ -67,6 +67,21 @@ function xlsxOf(
   }
   return new Uint8Array(XLSX.write(book, { type: 'array', bookType: 'xlsx' }) as ArrayBuffer);
 }
+
+/** 300 MB of spaces under a directory entry that says ten bytes. */
+function lying(): Uint8Array {
+  const zip = zipSync({
+    '[Content_Types].xml': Buffer.from('<x/>'),
+    'xl/worksheets/sheet1.xml': Buffer.alloc(300 * 1024 * 1024, 32),
+  });
+  const bytes = Buffer.from(zip);
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(300 * 1024 * 1024);
+  for (let at = bytes.indexOf(size); at >= 0; at = bytes.indexOf(size, at + 4))
+    bytes.writeUInt32LE(10, at);
+  return bytes;
+}
+
 const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
 const GBK_PAIR = Buffer.from(
   'prompt,completion\r\n\xc4\xe3\xba\xc3,\xd4\xd9\xbc\xfb\r\n',
@@ -354,6 +369,31 @@ test('standard input is a file too, with the answers given beforehand', async ()
   expect(rows('piped_prepared.jsonl').length).toBe(20);
 });
 
+test('several files are joined to one table', async () => {
+  const { folder, rows } = place({
+    'a.csv': csvOf(PAIRS.slice(0, 9)),
+    'b.jsonl': jsonlOf(PAIRS.slice(9)),
+  });
+  const files = [join(folder, 'a.csv'), join(folder, 'b.jsonl')];
+  expect((await runCli(['data', 'prepare', ...files, '-q'])).code).toBe(0);
+  expect(rows('a_prepared.jsonl').length).toBe(20);
+});
+
+test('conversations become pairs on request, with the checks of pairs', async () => {
+  const chats = PAIRS.map(({ prompt, completion }) => ({
+    messages: [
+      { role: 'user', content: prompt },
+      { role: 'assistant', content: completion },
+    ],
+  }));
+  const { prepare, rows } = place({ 'a.jsonl': jsonlOf(chats) });
+  expect((await prepare('-q', '--to', 'completion')).code).toBe(0);
+  expect(rows('a_prepared.jsonl')[0]).toEqual({
+    prompt: '0 to 7, how ->',
+    completion: ' 0 steps and turn right at number 0\n',
+  });
+});
+
 test('a folder is read file by file, and files that differ in their columns are refused', async () => {
   const { folder, rows } = place({
     'in/b.csv': csvOf(PAIRS.slice(10)),
@@ -455,6 +495,7 @@ test.each([
     { 'a.xlsx': zipSync({ '[Content_Types].xml': Buffer.from('<') }) },
     'the workbook cannot be read',
   ],
+  ['a workbook that lies about its size', { 'a.xlsx': lying() }, 'would take'],
   [
     'merged cells',
     {

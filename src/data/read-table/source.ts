@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { filesUnder, TABLES } from './directory.ts';
 import { type Limits, TableError, type TableProblem } from './table.ts';
-import { readEntry, zipEntries } from './zip.ts';
+import { readEntry, type ZipEntry, zipEntries } from './zip.ts';
 
 export type TableSource =
   | { readonly path: string }
@@ -78,9 +78,7 @@ async function unpack(path: string, file: string, limits: Limits, spool: Spool):
   }
   const entries = await zipEntries(path, file);
   if (entries.some(({ name }) => name === '[Content_Types].xml')) {
-    const total = entries.reduce((sum, { size }) => sum + size, 0);
-    if (total > limits.wholeBytes)
-      throw new TableError(file, 'data.too_big_whole', { bytes: total, limit: limits.wholeBytes });
+    await refuseHuge(path, entries, file, limits);
     return [{ file, open: () => createReadStream(path, CHUNK), local: async () => path }];
   }
   const files = entries.filter(({ name }) => !/(^|\/)(\.|__MACOSX\/)|\/$/.test(name));
@@ -146,6 +144,27 @@ async function* guarded(
   }
 }
 const FREE_BYTES = 64 * 1024 * 1024;
+
+/** A workbook is held as a whole. Its directory may lie, so the entries are unpacked once and counted. */
+async function refuseHuge(
+  path: string,
+  entries: readonly ZipEntry[],
+  file: string,
+  { wholeBytes: limit }: Limits,
+): Promise<void> {
+  const refuse = (bytes: number) => {
+    if (bytes > limit) throw new TableError(file, 'data.too_big_whole', { bytes, limit });
+  };
+  refuse(entries.reduce((sum, { size }) => sum + size, 0));
+  let bytes = 0;
+  for (const entry of entries) {
+    if (entry.encrypted) throw new TableError(file, 'data.password');
+    for await (const chunk of readEntry(path, entry, file)) {
+      bytes += chunk.length;
+      refuse(bytes);
+    }
+  }
+}
 
 async function refuseTar(part: Part, file: string): Promise<void> {
   const head = await firstOf(part.open(), 262);
