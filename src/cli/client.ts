@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import type { z } from 'zod';
 import type { Cli } from './cli.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
+import { LARGEST_FILE, uploadInParts } from './upload-in-parts.ts';
 import { ErrorBody, FileObject } from './wire.ts';
 
 export type Client = {
@@ -105,20 +106,27 @@ export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fet
     return new Failure(message, { exitCode: 3, code: 'connection_lost', cause: error });
   }
 
+  const post: Client['post'] = async (path, body, schema) =>
+    parsed(await raw(path, jsonBody(body)), schema);
+
   return {
     raw,
     get: async (path, schema) => parsed(await raw(path), schema),
     del: async (path, schema) => parsed(await raw(path, { method: 'DELETE' }), schema),
-    post: async (path, body, schema) => parsed(await raw(path, jsonBody(body)), schema),
+    post,
     own: async (path, body, schema, method = 'POST') => {
       const url = `${base.replace(/\/v1$/, '')}/tunery/v1${path}`;
       const init = body === undefined ? {} : jsonBody(body);
       return parsed(await request(url, { ...init, method }), schema);
     },
     async upload(path, purpose) {
+      const blob = await fileBlob(cli, path);
+      const filename = basename(path);
+      if (blob.size > LARGEST_FILE)
+        return await uploadInParts({ post, raw }, blob, { filename, purpose });
       const form = new FormData();
       form.append('purpose', purpose);
-      form.append('file', await fileBlob(cli, path), basename(path));
+      form.append('file', blob, filename);
       return parsed(await raw('/files', { method: 'POST', body: form }), FileObject);
     },
     async *events(path, schema, body) {
