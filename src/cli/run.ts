@@ -6,6 +6,7 @@ import { languageOf, parseLanguage, type Say, speaker } from '../messages/say.ts
 import type { Cli } from './cli.ts';
 import { type AnyCommand, checkArguments, findCommand, type LazyCommand } from './command-line.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
+import { withBetasJoined } from './legacy-arguments.ts';
 import { usage } from './usage.ts';
 
 /** Runs one command line to its end; returns the exit code. */
@@ -20,7 +21,8 @@ export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): P
       streams.stdout.write(`${version()}\n`);
       return 0;
     }
-    const found = await findCommand(rootCommand(cli), language.rest, say);
+    const words = withBetasJoined(language.rest);
+    const found = await findCommand(rootCommand(cli), words, say);
     if (found.help) {
       streams.stdout.write(`${await usage(found.command, found.name, say)}\n`);
       return 0;

@@ -25,7 +25,8 @@ test('the line that prepare_data prints trains a classifier; its results are rea
   const train = await server.write('sport_train.jsonl', labelled(12));
   const valid = await server.write('sport_valid.jsonl', labelled(6));
   const flags = ['--compute_classification_metrics', '--classification_positive_class', ' a'];
-  const more = ['--n_epochs', '1', '--batch_size', '4', '--prompt_loss_weight', '0.1'];
+  const betas = ['--classification_betas', '0.5', '1', '2'];
+  const more = [...betas, '--n_epochs', '1', '--batch_size', '4', '--prompt_loss_weight', '0.1'];
   const { out, err } = await api('fine_tunes.create', '-t', train, '-v', valid, ...flags, ...more);
   expect(err).toContain(`Uploaded file from ${train}: file-`);
   expect(out).toMatch(/Created fine-tune: (ft-\w{24})\nStreaming events/);
@@ -38,12 +39,15 @@ test('the line that prepare_data prints trains a classifier; its results are rea
     batch_size: 4,
     prompt_loss_weight: 0.1,
     classification_positive_class: ' a',
+    classification_betas: [0.5, 1, 2],
   });
   const { out: results } = await api('fine_tunes.results', '-i', id);
-  expect(results).toMatch(/^step,.*,classification\/f1\.0\n/);
+  expect(results).toMatch(/^step,.*(,classification\/f\d\.\d){3}\n/);
   const said = await api('completions.create', '-m', got.fine_tuned_model, '-p', 'Tim', '-M', '3');
   expect(said.out).toMatch(/^Tim/);
   const again = await api('fine_tunes.create', '-t', train, '--no_follow', '--suffix', 'x');
+  const unasked = ['--no_check_if_files_exist', '--no_follow'];
+  expect((await api('fine_tunes.create', '-t', train, ...unasked)).err).not.toContain('already');
   expect(again.err).toContain('is there already: file-');
   const [second] = /ft-\w{24}/.exec(again.out)!;
   expect(JSON.parse((await api('fine_tunes.cancel', '-i', second)).out).status).toBe('cancelled');

@@ -8,6 +8,7 @@ import { decimal, remote, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { type Client, connect } from '../client.ts';
 import { Failure } from '../failure.ts';
+import { BETAS } from '../legacy-arguments.ts';
 import { formatTime, note, printJson, printLine } from '../output.ts';
 import { FileObject, listOf } from '../wire.ts';
 
@@ -123,6 +124,7 @@ function createCommand(cli: Cli) {
       validation_file: { ...text(say('arg.validation_file'), 'FILE'), alias: 'v' },
       model: { ...text(say('arg.api_model'), 'NAME'), alias: 'm' },
       suffix: text(say('arg.suffix')),
+      no_check_if_files_exist: { type: 'boolean', description: say('arg.api_no_check') },
       no_follow: { type: 'boolean', description: say('arg.api_no_follow') },
       n_epochs: text(say('arg.n_epochs'), 'N'),
       batch_size: text(say('arg.batch_size'), 'N'),
@@ -147,15 +149,16 @@ function createCommand(cli: Cli) {
       };
       const betas = args.classification_betas
         ?.split(',')
-        .map((beta) => decimal(say, '--classification_betas', beta, 0, 1e9));
+        .map((beta) => decimal(say, BETAS, beta, 0, 1e9));
       const client = connect(cli, args['base-url']);
-      const training_file = await fileId(cli, client, args.training_file);
+      const look = args.no_check_if_files_exist !== true;
+      const training_file = await fileId(cli, client, args.training_file, look);
       const fineTune = await client.post(
         '/fine-tunes',
         {
           training_file,
           ...(args.validation_file !== undefined && {
-            validation_file: await fileId(cli, client, args.validation_file),
+            validation_file: await fileId(cli, client, args.validation_file, look),
           }),
           ...(args.model !== undefined && { model: args.model }),
           ...(args.suffix !== undefined && { suffix: args.suffix }),
@@ -219,18 +222,20 @@ function completeCommand(cli: Cli) {
   });
 }
 
-/** An id as it is; a path is uploaded, and who has uploaded it before is told. */
-async function fileId(cli: Cli, client: Client, idOrPath: string): Promise<string> {
+/** An id as it is; a path is uploaded, and with `look` who has uploaded it before is told. */
+async function fileId(cli: Cli, client: Client, idOrPath: string, look: boolean): Promise<string> {
   if (!existsSync(idOrPath)) return idOrPath;
-  const { size } = statSync(idOrPath);
-  const { data } = await client.get('/files?purpose=fine-tune', listOf(FileObject));
-  const known = data.find(
-    ({ filename, bytes }) => filename === basename(idOrPath) && bytes === size,
-  );
+  const known = look ? await uploadedBefore(client, idOrPath) : undefined;
   if (known !== undefined) note(cli, cli.say('api.known_file', { id: known.id }));
   const { id } = await client.upload(idOrPath, 'fine-tune');
   note(cli, cli.say('api.uploaded', { path: idOrPath, id }));
   return id;
+}
+
+async function uploadedBefore(client: Client, path: string): Promise<FileObject | undefined> {
+  const { size } = statSync(path);
+  const { data } = await client.get('/files?purpose=fine-tune', listOf(FileObject));
+  return data.find(({ filename, bytes }) => filename === basename(path) && bytes === size);
 }
 
 /** Events as they come; then the model's name, or a Failure. */
