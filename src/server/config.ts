@@ -50,7 +50,8 @@ export const defaultConfig: Config = {
 };
 
 /** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`,
- *  `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
+ *  `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `TUNERY_BATCH_REQUESTS=2`, `TUNERY_MODERATION_MODEL=id`,
+ *  `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
