@@ -1,8 +1,11 @@
 // Uploads in parts through the official clients, old and new, on a real store.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import OpenAI, { toFile } from 'openai';
 import OpenAI4 from 'openai-v4';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -263,4 +266,36 @@ test('an unknown upload is a 404 on each of its paths', async () => {
     expect([path, response.status]).toEqual([path, 404]);
     expect(error.message).toMatch(/^No such Upload object: /);
   }
+});
+
+test.each(['/v1/files', 'parts'])(
+  'bytes to %s that break off leave nothing behind',
+  async (where) => {
+    const server = await listen((request) => app().fetch(request), { port: 0, host: '127.0.0.1' });
+    const path = where === 'parts' ? `/v1/uploads/${(await begin()).id}/parts` : where;
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    const name = where === 'parts' ? 'data' : 'file';
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n` +
+        'Content-Type: multipart/form-data; boundary=b\r\n\r\n' +
+        `--b\r\nContent-Disposition: form-data; name="${name}"; filename="a"\r\n\r\n${'x'.repeat(5000)}`,
+    );
+    const incoming = join(directory, 'data', 'files', 'incoming');
+    while ((await readdir(incoming)).length === 0) await setImmediate();
+    socket.destroy();
+    while ((await readdir(incoming)).length > 0) await setImmediate();
+    await server.close();
+  },
+);
+
+test('a strict server names fields that it does not know', async () => {
+  const strict = client({ strict: true });
+  const body = { filename: 'a', purpose: 'batch', bytes: 1, mime_type: 'a/b', made_up: 1 } as const;
+  expect(await caught(strict.uploads.create(body))).toMatchObject({
+    status: 400,
+    param: 'made_up',
+    message: "Unknown parameter: 'made_up'.",
+  });
+  expect((await client().uploads.create(body)).status).toBe('pending');
 });
