@@ -321,4 +321,31 @@ export const checksEn = {
   'transform.different': 'the outputs differ from those in the manifest',
 
   'overlap.done': '{percent} % of the common words are shared ({a} and {b} words)',
+
+  'cli.data.rationale':
+    'Have a model reason about question–answer rows; keep what ends in the right answer',
+  'arg.documents': 'PDF, DOCX, HTML, Markdown or text files, or folders of them',
+  'arg.questions': 'questions for each stretch of text',
+  'arg.chunk': 'characters of a stretch of text',
+  'arg.question_language': 'language of the questions; without it, that of the text',
+  'arg.license': 'license of the documents; without it, looked for in them',
+  'arg.inline':
+    'put the provenance into the rows too, under "source" (such rows cannot be uploaded as they are)',
+  'arg.dry_run': 'say what it would take and stop',
+  'arg.price_in': 'price of a million prompt tokens',
+  'arg.price_out': 'price of a million completion tokens',
+  'arg.parallel': 'questions to the model at the same time',
+  'ask.progress': '{done} of {of} asked, {promptTokens} + {completionTokens} tokens, cost {cost}',
+  'ask.interrupted': 'Interrupted. The same command goes on where it stopped.',
+  'documents.plan':
+    '{chunks} stretches of text from {files} file(s), about {tokens} prompt tokens, cost about {cost}',
+  'documents.license': '{file}: license {license}',
+  'documents.unknown': 'unknown; make sure that you may use it',
+  'documents.none':
+    'The model wrote no question and answer that could be read; its replies are in {path}',
+  'documents.done':
+    'written to {path}: {rows} rows ({empty} stretches gave none); where each comes from: {provenance}; cost {cost}',
+  'rationale.no_rows': 'the file holds no questions with answers',
+  'rationale.done':
+    'written to {path}: {kept} of {asked} rationales end in the right answer ({percent} %)',
 } as const;

@@ -300,4 +300,26 @@ export const checksZhCN = {
   'transform.different': '输出与清单中的不同',
 
   'overlap.done': '共有 {percent} % 的常用词（{a} 和 {b} 个词）',
+
+  'cli.data.rationale': '让模型对问答数据进行推理，保留得出正确答案的行',
+  'arg.documents': 'PDF、DOCX、HTML、Markdown 或文本文件，或其文件夹',
+  'arg.questions': '每段文字出几个问题',
+  'arg.chunk': '每段文字的字符数',
+  'arg.question_language': '问题的语言；不给则与文字相同',
+  'arg.license': '文档的许可证；不给则在文档中查找',
+  'arg.inline': '把来源也写进每行的 source（这样的行不能直接上传）',
+  'arg.dry_run': '只说明所需，不执行',
+  'arg.price_in': '每百万提示 token 的价格',
+  'arg.price_out': '每百万补全 token 的价格',
+  'arg.parallel': '同时向模型提出的问题数',
+  'ask.progress': '已问 {done}/{of}，{promptTokens} + {completionTokens} 个 token，费用 {cost}',
+  'ask.interrupted': '已中断。同一命令会从中断处继续。',
+  'documents.plan': '{files} 个文件共 {chunks} 段文字，约 {tokens} 个提示 token，费用约 {cost}',
+  'documents.license': '{file}：许可证 {license}',
+  'documents.unknown': '未知；请确认您有权使用',
+  'documents.none': '模型没有写出可读的问答；其回复在 {path}',
+  'documents.done':
+    '已写入 {path}：{rows} 行（{empty} 段没有产出）；每行来源：{provenance}；费用 {cost}',
+  'rationale.no_rows': '文件里没有带答案的问题',
+  'rationale.done': '已写入 {path}：{asked} 个推理中有 {kept} 个得出正确答案（{percent} %）',
 } as const satisfies Record<keyof typeof checksEn, string>;

@@ -26,6 +26,12 @@ export function dataCommand(cli: Cli) {
       overlap: sub('cli.data.overlap', async () =>
         (await import('./data-overlap.ts')).overlapCommand(cli),
       ),
+      documents: sub('cli.data.documents', async () =>
+        (await import('./data-documents.ts')).documentsCommand(cli),
+      ),
+      rationale: sub('cli.data.rationale', async () =>
+        (await import('./data-rationale.ts')).rationaleCommand(cli),
+      ),
     },
   });
 }
