@@ -63,6 +63,9 @@ const CLASS_COLUMNS = [
 /** The columns of a legacy fine-tune; those of validation and of classes only where they are measured. */
 export function legacyCsv(steps: readonly WireMetrics[]): string {
   const measured = new Set(steps.flatMap((metrics) => Object.keys(metrics)));
+  // Of two classes, also where a validation file of one class leaves the areas undefined.
+  if (measured.has('classification/precision'))
+    for (const name of ['auroc', 'auprc']) measured.add(`classification/${name}`);
   const classes = [...measured].filter((name) => name.startsWith('classification/'));
   const place = (name: string) => CLASS_COLUMNS.indexOf(name) + 1 || Infinity;
   classes.sort((a, b) => place(a) - place(b) || a.localeCompare(b));
