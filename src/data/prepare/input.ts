@@ -38,7 +38,7 @@ export async function openInput(
   if (first === undefined) throw new Error('prepare needs an input');
   const columns = [...new Set(tables.flatMap((table) => table.columns))];
   return {
-    name: 'path' in first ? first.path : first.name,
+    name: first.name ?? ('path' in first ? first.path : ''),
     parts: tables.flatMap((table) => table.parts),
     columns:
       rename === null

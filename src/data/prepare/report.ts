@@ -22,6 +22,8 @@ export type Report = {
   readonly rows: { readonly read: number; readonly written: number; readonly changed: number };
   readonly findings: readonly ReportFinding[];
   readonly outputs: readonly Output[];
+  /** Where rows were set aside that could not be read. */
+  readonly rejected: string | null;
   readonly separator: string | null;
   readonly stop: string | null;
   readonly command: string | null;

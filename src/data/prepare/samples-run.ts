@@ -223,12 +223,14 @@ async function write(
   const { options, ui } = session;
   const { say, print } = ui;
   let outputs: Output[] = [];
+  let rejected: string | null = null;
   let path: string | null = mustWrite ? null : input.name;
   if (mustWrite && (await ui.confirm(`\n\n${say('prepare.proceed')}`))) {
     const name = options.output ?? input.name;
     path = outputNames(name, [''])[0]!;
     const chunks = items.map(({ text }) => `${text}\n`);
     const aside = rejectedFile(session, name);
+    rejected = aside[0]?.path ?? null;
     await writeNewFiles([{ path, chunks }, ...aside], options.signal);
     outputs = [{ path, rows: items.length }];
     print(`\n${say('prepare.wrote', { path })}\n${say('prepare.look')}\n`);
@@ -251,6 +253,7 @@ async function write(
     rows: { read, written: outputs[0]?.rows ?? 0, changed: 0 },
     findings: session.findings,
     outputs,
+    rejected,
     separator: null,
     stop: null,
     command,

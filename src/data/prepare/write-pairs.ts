@@ -29,6 +29,7 @@ export async function writePairs(pairs: readonly Pair[], ending: Ending): Promis
   const stop = stopOf(pairs);
   const split = task === 'classification' && (await confirm(say('prepare.split')));
   let outputs: Output[] = [];
+  let rejected: string | null = null;
   let command: string | null = null;
   let written = pairs.length;
   if (!mustWrite && !split) {
@@ -36,7 +37,7 @@ export async function writePairs(pairs: readonly Pair[], ending: Ending): Promis
     print(`\n${say('prepare.usable')}\n> ${command}\n\n${reminder(separator, stop, session)}\n`);
     written = 0;
   } else if (await confirm(`\n\n${say('prepare.proceed')}`)) {
-    outputs = await write(pairs, split, ending);
+    ({ outputs, rejected } = await write(pairs, split, ending));
     const [first, second] = outputs;
     command = `tunery api fine_tunes.create -t ${quoted(first!.path)}${second === undefined ? '' : ` -v ${quoted(second.path)}`}${split ? classes(pairs) : ''}`;
     const wrote =
@@ -67,13 +68,14 @@ export async function writePairs(pairs: readonly Pair[], ending: Ending): Promis
     rows: { read, written, changed },
     findings: session.findings,
     outputs,
+    rejected,
     separator: separator === '' ? null : separator,
     stop: stop === '' ? null : stop,
     command,
   };
 }
 
-async function write(pairs: readonly Pair[], split: boolean, ending: Ending): Promise<Output[]> {
+async function write(pairs: readonly Pair[], split: boolean, ending: Ending) {
   const { session, input } = ending;
   const { options } = session;
   const names = outputNames(options.output ?? input.name, split ? ['_train', '_valid'] : ['']);
@@ -87,7 +89,8 @@ async function write(pairs: readonly Pair[], split: boolean, ending: Ending): Pr
   await writeNewFiles([...files, ...aside], options.signal);
   for (const { path } of aside)
     session.ui.print(`\n${session.ui.say('prepare.wrote_aside', { path })}\n`);
-  return files.map(({ path, rows }) => ({ path, rows }));
+  const outputs: Output[] = files.map(({ path, rows }) => ({ path, rows }));
+  return { outputs, rejected: aside[0]?.path ?? null };
 }
 
 function* lines(pairs: readonly Pair[]): Generator<string> {

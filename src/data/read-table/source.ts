@@ -11,7 +11,8 @@ import { type Limits, TableError, type TableProblem } from './table.ts';
 import { readEntry, type ZipEntry, zipEntries } from './zip.ts';
 
 export type TableSource =
-  | { readonly path: string }
+  /** `name` is shown in place of the path. */
+  | { readonly path: string; readonly name?: string }
   | { readonly stream: AsyncIterable<Uint8Array>; readonly name: string };
 
 export type Part = {
@@ -46,12 +47,12 @@ export async function parts(
         close,
       };
     }
-    const { path } = source;
+    const { path, name = path } = source;
     const found = await statOf(path);
     if (!found.isDirectory()) {
       // A pipe such as /dev/stdin can be read only once.
-      const file = found.isFile() ? path : await spool.keep(path, createReadStream(path));
-      return { name: path, parts: await unpack(file, path, limits, spool), notes: [], close };
+      const file = found.isFile() ? path : await spool.keep(name, createReadStream(path));
+      return { name, parts: await unpack(file, name, limits, spool), notes: [], close };
     }
     const { files, notes } = await filesUnder(path, limits);
     const all: Part[] = [];

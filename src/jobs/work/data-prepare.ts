@@ -1,4 +1,5 @@
 // `prepare` for the server, in its child: every suggestion is accepted, the conversation is kept.
+import { basename, dirname, sep } from 'node:path';
 import { prepare } from '../../data/prepare/prepare.ts';
 import { PrepareError, type Report } from '../../data/prepare/report.ts';
 import { type Condition, parseCondition } from '../../data/prepare/row-steps.ts';
@@ -16,7 +17,7 @@ export async function prepareTask(
   const say = speaker(task.language);
   try {
     const report = await prepare(
-      [{ path }],
+      [{ path, name: basename(path) }],
       {
         ...options,
         names: { name: names.name, author: names.author },
@@ -40,16 +41,25 @@ export async function prepareTask(
         },
       },
     );
-    return { ...report, transcript };
+    // Whoever called knows neither the folder nor how long it lives.
+    const { command } = report;
+    return {
+      ...report,
+      command: command && bare(command, task),
+      transcript: bare(transcript, task),
+    };
   } catch (error) {
     if (!(error instanceof PrepareError)) throw error;
-    const found = transcript.trim();
-    throw new CodedError(error.code, `${error.message}${found === '' ? '' : `\n${found}`}`, {
+    const said = bare(`${error.message}\n${transcript}`, task).trim();
+    throw new CodedError(error.code, said, {
       cause: error,
       param: 'file',
     });
   }
 }
+
+const bare = (text: string, { output }: PrepareTask) =>
+  text.replaceAll(`${dirname(output)}${sep}`, '');
 
 function condition(text: string): Condition {
   const found = parseCondition(text);

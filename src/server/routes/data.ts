@@ -9,6 +9,7 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { SHAPES } from '../../data/convert/shapes.ts';
 import { TARGETS } from '../../data/convert/write.ts';
+import { TABLE_FORMATS } from '../../data/read-table/table.ts';
 import { Step } from '../../data/transform/steps.ts';
 import type { DataTask } from '../../jobs/data-protocol.ts';
 import { runDataTask } from '../../jobs/data-tasks.ts';
@@ -80,6 +81,28 @@ const Transform = z.strictObject({
   seed,
 });
 
+const partSource = z.union([
+  z.strictObject({ column: z.string().min(1) }),
+  z.strictObject({ template: z.string().min(1) }),
+]);
+
+const Prepare = z.strictObject({
+  ...reading,
+  format: z.enum(TABLE_FORMATS).optional(),
+  /** Repairs what the messages name; rows that cannot be read go to a file of their own. */
+  fix: z.boolean().default(false),
+  prompt: partSource.optional(),
+  completion: partSource.optional(),
+  to: z.enum(['completion', 'chat']).optional(),
+  system: z.string().optional(),
+  where: z.array(z.string()).default([]),
+  sample: z.int().min(1).optional(),
+  seed: seed.default(42),
+  name: z.string().optional(),
+  author: z.string().optional(),
+  language: z.enum(['en', 'zh-CN']).default('en'),
+});
+
 export function dataTools(deps: Deps): Hono {
   const { config } = deps;
   return new Hono()
@@ -138,6 +161,34 @@ export function dataTools(deps: Deps): Hono {
           valid: named(report.valid, validId),
           ...(fix === undefined ? {} : { fixed: files }),
         };
+      });
+    })
+    .post('/prepare', async (c) => {
+      const body = await readBody(c, Prepare, config);
+      if (body.system !== undefined && body.to !== 'chat')
+        throw invalidValue('system', "it needs 'to': 'chat'.");
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const path = await place.input('file_id', body.file_id);
+        const { sheet, encoding, format, fix, where, seed, language, name, author } = body;
+        const { outputs, rejected, ...report } = (await runDataTask(
+          {
+            kind: 'prepare',
+            ...{ path, sheet, encoding, format, fix, where, seed, language },
+            output: join(place.folder, basename(path)),
+            prompt: body.prompt ?? null,
+            completion: body.completion ?? null,
+            to: body.to ?? null,
+            system: body.system ?? null,
+            sample: body.sample ?? null,
+            names: { name, author },
+          },
+          progress,
+        )) as { outputs: readonly { path: string }[]; rejected: string | null };
+        const keep = (made: string) => place.output(made, basename(made));
+        const files = [];
+        for (const made of outputs) files.push(await keep(made.path));
+        const aside = rejected === null ? null : await keep(rejected);
+        return { object: 'tunery.data_preparation', ...report, files, rejected: aside };
       });
     })
     .post('/preview', async (c) => {
