@@ -9,7 +9,7 @@ import type { Log } from '../lib/log.ts';
 import type { CheckpointRow } from '../store/checkpoints.ts';
 import { listCheckpoints } from '../store/checkpoints.ts';
 import type { EventRow } from '../store/events.ts';
-import { eventsAfter, listEvents } from '../store/events.ts';
+import { eventsAfter, lastEventTimes, listEvents } from '../store/events.ts';
 import { deleteFile } from '../store/files.ts';
 import { type FineTuneFile, filesOfFineTunes } from '../store/fine-tune-files.ts';
 import { deleteJob, getJob, type JobStatus, listFineTunes, listJobs } from '../store/jobs.ts';
@@ -115,8 +115,11 @@ export type Jobs = {
   ) => Promise<Page<Job>>;
   /** Legacy fine-tunes, oldest first; `list` is without them. */
   readonly fineTunes: () => Promise<Job[]>;
-  /** Files of legacy fine-tunes as they were when they were used. */
-  readonly fineTuneFiles: (ids: readonly string[]) => Promise<FineTuneFile[]>;
+  /** Files of legacy fine-tunes as they were when they were used, and times of their last events. */
+  readonly fineTuneDetails: (ids: readonly string[]) => Promise<{
+    readonly files: ReadonlyMap<string, readonly FineTuneFile[]>;
+    readonly changed: ReadonlyMap<string, number>;
+  }>;
   /** A job that has ended; its model, files and events: only the events go with it. */
   readonly remove: (id: string) => Promise<void>;
   readonly cancel: (id: string) => Promise<Job>;
@@ -225,7 +228,13 @@ export function createJobs({
       return { data: data.map(parseJob), hasMore };
     },
     fineTunes: async () => (await listFineTunes(query)).map(parseJob),
-    fineTuneFiles: (ids) => filesOfFineTunes(query, ids),
+    fineTuneDetails: async (ids) => {
+      const files = Map.groupBy(await filesOfFineTunes(query, ids), (file) => file.job_id);
+      const changed = (await lastEventTimes(query, ids)).map(
+        ({ job_id, at }) => [job_id, at] as const,
+      );
+      return { files, changed: new Map(changed) };
+    },
     remove: async (id) => {
       const { status } = await get(id);
       if (!(await deleteJob(query, id))) throw wrongState(id, status, 'deleted; cancel it first');
@@ -249,9 +258,10 @@ export function createJobs({
       return job;
     },
     resume: async (id) => {
-      const status = (await get(id)).status;
+      const { status, plan } = await get(id);
       if (status !== 'paused') throw wrongState(id, status, 'resumed');
-      const job = await change(id, 'resumed', { to: 'queued' }, [unpaused(seconds())]);
+      const to = plan === null ? ('validating_files' as const) : ('queued' as const);
+      const job = await change(id, 'resumed', { to }, [unpaused(seconds(), to)]);
       work.wake();
       return job;
     },

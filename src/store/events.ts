@@ -62,3 +62,15 @@ export function eventsAfter(
     [jobId, seq, limit],
   );
 }
+
+/** When something last happened to each of these jobs. */
+export function lastEventTimes(
+  query: Query,
+  jobIds: readonly string[],
+): Promise<{ readonly job_id: string; readonly at: number }[]> {
+  return query(
+    `select job_id, max(created_at) as at from fine_tuning_events
+      where job_id = any($1) group by job_id`,
+    [jobIds],
+  );
+}

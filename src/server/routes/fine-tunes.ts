@@ -1,7 +1,7 @@
 // /v1/fine-tunes: the older face of fine-tuning jobs, for the clients of its time. The jobs themselves
 // are those of fine-tuning-jobs.ts; each of the two sees its own.
 import { type Context, Hono } from 'hono';
-import type { Job } from '../../jobs/jobs.ts';
+import type { Job, Jobs } from '../../jobs/jobs.ts';
 import { isFineTune } from '../../jobs/legacy.ts';
 import { TrainingOptions } from '../../jobs/protocol.ts';
 import type { EventRow } from '../../store/events.ts';
@@ -23,7 +23,7 @@ export function fineTunes(deps: Deps): Hono {
     return found;
   };
   const wire = async (job: Job) => ({
-    ...wireFineTune(job, await jobs.fineTuneFiles([job.id])),
+    ...wireFineTune(job, await jobs.fineTuneDetails([job.id])),
     events: (await jobs.allEvents(job.id)).map(wireEvent),
   });
   return new Hono()
@@ -47,11 +47,8 @@ export function fineTunes(deps: Deps): Hono {
     })
     .get('/', async (c) => {
       const all = await jobs.fineTunes();
-      const files = Map.groupBy(await jobs.fineTuneFiles(all.map((job) => job.id)), of);
-      return c.json({
-        object: 'list',
-        data: all.map((job) => wireFineTune(job, files.get(job.id) ?? [])),
-      });
+      const details = await jobs.fineTuneDetails(all.map((job) => job.id));
+      return c.json({ object: 'list', data: all.map((job) => wireFineTune(job, details)) });
     })
     .get('/:id', async (c) => c.json(await wire(await jobs.get(id(c)))))
     .delete('/:id', async (c) => {
@@ -70,11 +67,11 @@ export function fineTunes(deps: Deps): Hono {
     });
 }
 
-const of = ({ job_id }: FineTuneFile) => job_id;
+type Details = Awaited<ReturnType<Jobs['fineTuneDetails']>>;
 
-function wireFineTune(job: Job, files: readonly FineTuneFile[]) {
-  const inRole = (role: FineTuneFileRole) =>
-    files.filter((file) => file.role === role).map(wireFile);
+function wireFineTune(job: Job, { files, changed }: Details) {
+  const own = files.get(job.id) ?? [];
+  const inRole = (role: FineTuneFileRole) => own.filter((file) => file.role === role).map(wireFile);
   return {
     object: 'fine-tune',
     id: job.id,
@@ -85,7 +82,7 @@ function wireFineTune(job: Job, files: readonly FineTuneFile[]) {
     validation_files: inRole('validation'),
     result_files: inRole('result'),
     created_at: job.created_at,
-    updated_at: job.finished_at ?? job.started_at ?? job.created_at,
+    updated_at: changed.get(job.id) ?? job.created_at,
     status: wireStatus(job.status),
     fine_tuned_model: job.fine_tuned_model,
     tunery: { base_model: job.base_model, seed: job.seed, error: job.error },
