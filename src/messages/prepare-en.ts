@@ -174,6 +174,7 @@ export const prepareEn = {
   'prepare.placeholders':
     '{count} rows contain {names}. Give {flags}, so that the model learns what it is called',
   'prepare.not_text': 'The column "{column}" holds {got} where text is needed (row {row})',
+  'prepare.header_only': 'The file holds no rows',
   'prepare.no_rows': 'No rows are left to write',
   'prepare.few_answers':
     'The answers ended before the questions did: give -q to accept all suggestions, or answer each with y or n',

@@ -161,6 +161,7 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
   'prepare.bad_where': '--where 必须是 列=值 或 列!=值，实际为“{value}”',
   'prepare.placeholders': '有 {count} 行含有 {names}。请给出 {flags}，让模型学会自己的名字',
   'prepare.not_text': '列“{column}”中是 {got}，而这里需要文本（第 {row} 行）',
+  'prepare.header_only': '文件中没有数据行',
   'prepare.no_rows': '没有剩下可写的行',
   'prepare.few_answers': '回答比问题少：请用 -q 接受所有建议，或对每个问题回答 y 或 n',
   'prepare.stdin_questions': '标准输入是数据，因此无法在那里回答问题：请用 -q 接受所有建议',

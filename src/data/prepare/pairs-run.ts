@@ -21,7 +21,7 @@ export async function preparePairs(
   const { say, print } = ui;
   const read = await readPairs(items, columns, mapping, session);
   await session.settleProblems();
-  if (read.all === 0) throw new PrepareError('no_rows', say('prepare.no_rows'));
+  if (read.all === 0) throw new PrepareError('no_rows', say('prepare.header_only'));
   let { pairs } = read;
   selectRows(read, session);
   if (options.sample !== null) {

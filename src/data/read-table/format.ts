@@ -17,8 +17,11 @@ export async function detectFormat(part: Part): Promise<TableFormat> {
   }
   if (magic === '%PDF') throw new TableError(part.file, 'data.no_table_format', { format: 'PDF' });
   const extension = extensionOf(part.file);
-  if (extension === 'csv' || extension === 'tsv' || extension === 'txt') return extension;
   const text = skim(head);
+  // No header begins like this.
+  const named = /^(\{\s*"|\[\s*\{\s*")/.test(text) ? null : extension;
+  if (named === 'csv' || named === 'tsv') return named;
+  if (extension === 'txt') return extension;
   const json = jsonLayout(text);
   if (json !== null) return json;
   if (extension === 'json') return 'json';

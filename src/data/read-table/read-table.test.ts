@@ -180,7 +180,7 @@ test.each([
     ],
   ],
 ])('JSON as %s, whatever the name says', async (_, text, rows) => {
-  for (const name of ['x.json', 'x.jsonl', 'x'])
+  for (const name of ['x.json', 'x.jsonl', 'x.csv', 'x'])
     expect((await read(file(name, text))).rows).toEqual(rows);
 });
 
