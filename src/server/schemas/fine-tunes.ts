@@ -21,7 +21,7 @@ export const CreateFineTune = z.looseObject({
   compute_classification_metrics: z.boolean().default(false),
   classification_n_classes: z.int().min(2).optional(),
   classification_positive_class: z.string().min(1).optional(),
-  classification_betas: z.array(z.number().positive().finite()).min(1).max(20).optional(),
+  classification_betas: z.array(z.number().positive().max(1000)).min(1).max(20).optional(),
   suffix: z.string().min(1).max(40).optional(),
   seed: z.int().min(0).max(2_147_483_647).optional(),
   tunery: nullFree(TrainingOptions).optional(),
