@@ -1,4 +1,7 @@
 // Tools on the tiny model: its weights know nothing of calls, so what holds here holds for any weights.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -94,18 +97,53 @@ test('a stream has name and id first, then arguments, and adds up to the same', 
   expect((await helper.finalChatCompletion()).choices[0]!.message.tool_calls).toHaveLength(1);
 });
 
-test('a call that the model begins by itself is finished as a call', async () => {
-  // The sign of a call, forced token by token, stands for a model that was taught to call.
-  const { openModel } = await import('../src/weights/model-file.ts');
-  const model = await openModel('assets/models/stories260K.gguf');
-  const tokenizer = await model.tokenizer();
-  await model.close();
-  const ids = [...tokenizer.encode('<', { special: false })].slice(-1);
-  const free = await ask({ max_tokens: 20 });
-  expect(free.choices[0]!.message.tool_calls).toBeUndefined();
-  expect(free.choices[0]!.message.content).not.toBe('');
-  expect(ids).toHaveLength(1);
+// Calls in words that the tiny model says anyway: its stories begin with "Once".
+const STORY_TEMPLATE =
+  "{% if tools %}{{ tools | length }}{% endif %}{% for m in messages %}{% if m.tool_calls %}{% for c in m.tool_calls %}{{ 'Once ' + c.function.name + ' ' + (c.function.arguments | tojson) }}{% endfor %}{{ eos_token }}" +
+  "{% elif m.role == 'assistant' %}{{ m.content + eos_token }}{% else %}{{ m.content + bos_token }}{% endif %}{% endfor %}";
+
+test('a call that the model begins by itself is kept to its form', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tunery-template-'));
+  await writeFile(
+    join(folder, 'caller.gguf'),
+    withTemplate(await readFile('assets/models/stories260K.gguf'), STORY_TEMPLATE),
+  );
+  const caller = await startModelServer([folder]);
+  try {
+    const { completions } = caller.client.chat;
+    const asked = { ...request({ parallel_tool_calls: false, max_tokens: 200 }), model: 'caller' };
+    const plain = await completions.create({ ...asked, tools: [] });
+    expect(plain.choices[0]!.message.content).toMatch(/^ ?Once upon a time/);
+    const { choices } = await completions.create(asked);
+    expect(choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { content: null } });
+    const calls = choices[0]!.message.tool_calls as OpenAI.ChatCompletionMessageFunctionToolCall[];
+    expect(calls).toHaveLength(1);
+    expect(['get_weather', 'clock']).toContain(calls[0]!.function.name);
+    const args: unknown = JSON.parse(calls[0]!.function.arguments);
+    expect(calls[0]!.function.name === 'clock' ? args : valid(args)).toBeTruthy();
+    const whole = await completions.stream({ ...asked, stream: true }).finalChatCompletion();
+    expect(whole.choices[0]!.message.tool_calls).toMatchObject([{ function: calls[0]!.function }]);
+  } finally {
+    await caller.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 });
+
+/** A GGUF file with one more field at its front; its length is a multiple of the alignment. */
+function withTemplate(file: Buffer, template: string): Buffer {
+  const key = Buffer.from('tokenizer.chat_template');
+  const fixed = 8 + key.length + 4 + 8;
+  const padding = 32 - ((fixed + template.length + 4) % 32);
+  const value = Buffer.from(`${template}{#${' '.repeat(padding)}#}`);
+  const field = Buffer.alloc(fixed);
+  field.writeBigUInt64LE(BigInt(key.length), 0);
+  key.copy(field, 8);
+  field.writeUInt32LE(8, 8 + key.length); // a string
+  field.writeBigUInt64LE(BigInt(value.length), 12 + key.length);
+  const header = Buffer.from(file.subarray(0, 24));
+  header.writeBigUInt64LE(header.readBigUInt64LE(16) + 1n, 16);
+  return Buffer.concat([header, field, value, file.subarray(24)]);
+}
 
 test('calls and their results in the history are part of the prompt', async () => {
   const history = (result: string): OpenAI.ChatCompletionMessageParam[] => [

@@ -46,7 +46,7 @@ export type SampleOptions = {
 };
 
 /** In llama.cpp's notation; and tokens that are never taken, whatever fits. */
-export type GrammarText = { readonly text: string; readonly forbidden: readonly number[] };
+type GrammarText = { readonly text: string; readonly forbidden: readonly number[] };
 
 export type Logprobs = {
   readonly chosen: number;

@@ -14,7 +14,7 @@ type EncodeOptions = {
   readonly param?: string;
   readonly tools?: readonly unknown[] | undefined;
 };
-export type Shown = { readonly text: string; readonly tokens: readonly string[] };
+type Shown = { readonly text: string; readonly tokens: readonly string[] };
 
 export class Prompts {
   readonly #tokenizer: Tokenizer;

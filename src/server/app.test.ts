@@ -167,6 +167,8 @@ test('values that ask for nothing are accepted, and unknown fields too unless th
     made_up: 1,
   });
   expect(accepted.status).toBe(200);
+  const known = { ...chat, ...neutral, reasoning_effort: 'low', service_tier: 'auto' };
+  expect((await post('/v1/chat/completions', known, { strict: true })).status).toBe(200);
   const strict = await post('/v1/chat/completions', { ...chat, made_up: 1 }, { strict: true });
   expect([strict.status, strict.body.error.code]).toEqual([400, 'unknown_parameter']);
 });

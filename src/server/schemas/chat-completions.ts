@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SampleRequest } from '../../serve/protocol.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import { nullFree } from './common.ts';
-import { samplingShape } from './sampling.ts';
+import { otherSampling, samplingShape } from './sampling.ts';
 import { toolsShape } from './tools.ts';
 
 const Part = z.looseObject({
@@ -48,6 +48,7 @@ type ResponseFormat = z.infer<typeof ResponseFormat>;
 export const CreateChatCompletion = z.looseObject({
   ...samplingShape,
   ...toolsShape,
+  ...otherSampling,
   messages: z.array(Message).min(1),
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),

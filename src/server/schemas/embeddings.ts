@@ -18,6 +18,7 @@ export const CreateEmbedding = z.looseObject({
   ]),
   encoding_format: z.enum(['float', 'base64']).default('float'),
   dimensions: z.int().min(1).optional(),
+  user: z.unknown().optional(),
 });
 
 export const inputsOf = (input: z.infer<typeof CreateEmbedding>['input']): OnePrompt[] =>

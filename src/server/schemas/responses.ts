@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { unsupported } from '../errors.ts';
 import { Metadata, nullFree } from './common.ts';
+import { accepted } from './sampling.ts';
 import { FunctionName } from './tools.ts';
 
 const Part = z.looseObject({
@@ -100,6 +101,10 @@ export const CreateResponse = z.looseObject({
   background: z.boolean().default(false),
   metadata: Metadata.default({}),
   truncation: z.enum(['auto', 'disabled']).default('disabled'),
+  ...accepted('conversation', 'prompt'),
+  // No answer could show these.
+  ...accepted('user', 'reasoning', 'safety_identifier', 'prompt_cache_key', 'service_tier'),
+  ...accepted('max_tool_calls', 'stream_options', 'prompt_cache_retention'),
 });
 export type CreateResponse = z.infer<typeof CreateResponse>;
 export type Question = Pick<CreateResponse, keyof typeof questionShape>;
@@ -110,8 +115,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   prompt: "send 'instructions' and 'input'",
 };
 
-/** Not in the list, and ignored, because no answer could differ: user, reasoning, safety_identifier,
- *  prompt_cache_key, service_tier, max_tool_calls, stream_options. */
 export function checkResponse(body: CreateResponse): void {
   for (const [param, hint] of Object.entries(NOT_YET))
     if (body[param] !== undefined) throw unsupported(param, hint);

@@ -30,6 +30,10 @@ export const samplingShape = {
   stream_options: nullFree(z.looseObject({ include_usage: z.boolean().default(false) })).optional(),
 };
 
+/** Known, if without effect: a strict server refuses only what the API does not have. */
+export const accepted = (...names: string[]): Record<never, z.ZodUnknown> =>
+  Object.fromEntries(names.map((name) => [name, z.unknown().optional()]));
+
 type Neutral = (value: unknown) => boolean;
 const isFalse: Neutral = (value) => value === false;
 const isEmpty: Neutral = (value) =>
@@ -48,8 +52,12 @@ const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly
     suffix: { neutral: isEmpty, hint: 'leave it out' },
   };
 
-// Not in the list, and ignored, because no answer could differ: user, safety_identifier, metadata,
-// prompt_cache_key, service_tier, reasoning_effort, verbosity, prediction, parallel_tool_calls.
+/** The API's other parameters: those refused above, and those that no answer could show. */
+export const otherSampling = accepted(
+  ...Object.keys(UNSUPPORTED),
+  ...['user', 'safety_identifier', 'metadata', 'prompt_cache_key', 'prompt_cache_retention'],
+  ...['service_tier', 'reasoning_effort', 'verbosity', 'prediction'],
+);
 
 export function checkSampling(body: Readonly<Record<string, unknown>>, strict: boolean): void {
   for (const [param, { neutral, hint }] of Object.entries(UNSUPPORTED)) {
