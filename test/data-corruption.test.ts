@@ -108,6 +108,11 @@ const DAMAGES: readonly (readonly [string, string, Damage])[] = [
   ['a bare list', 'unknown_format', one(() => '[1,2]')],
   ['other keys', 'unknown_format', one((row) => JSON.stringify({ dialog: row.messages }))],
   ['another form', 'other_form', one(() => JSON.stringify({ prompt: 'p', completion: ' c' }))],
+  [
+    'message for messages',
+    'message_key',
+    one((row) => JSON.stringify({ message: row.messages[0] })),
+  ],
   ['messages that are text', 'wrong_type', one((row) => ({ ...row, messages: 'hello' }))],
   ['no messages', 'empty', one((row) => ({ ...row, messages: [] }))],
   [

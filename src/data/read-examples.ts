@@ -106,5 +106,6 @@ function formatOf(value: Json): Format | Finding {
   if (completion) return 'completion';
   if ('preferred_output' in value || 'preferred_completion' in value)
     return finding('', 'data.preference');
+  if ('message' in value) return finding('message', 'data.message_key');
   return finding('', 'data.unknown_format', { got: Object.keys(value).slice(0, 5).join(', ') });
 }

@@ -199,7 +199,7 @@ export const checksEn = {
     'three, but at least 100 and at most 25,000 rows in all, from 1 to 25 ({rows} rows)',
   'report.rule.batch': '0.2 % of the {rows} rows, from 1 to 256',
   'report.rule.rate':
-    '2e-4 for a billion weights, more for smaller models by the square root of the size, at most 1e-3',
+    '2e-4 for a billion weights, more for smaller models by the square root of the size, at most 5e-3',
   'report.rule.rate_unknown': 'depends on the size of the base model; name one with --model',
   'report.machine': 'on this machine: about {minutes} minutes and {memory} GB of memory',
   'report.machine_unknown':

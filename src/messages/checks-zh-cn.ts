@@ -183,7 +183,7 @@ export const checksZhCN = {
   'report.trained': '训练：{tokens} 个 token × {epochs} 轮 = {trained} 个训练 token',
   'report.rule.epochs': '三轮，但总行数不少于 100、不多于 25,000，轮数在 1 到 25 之间（{rows} 行）',
   'report.rule.batch': '{rows} 行的 0.2 %，在 1 到 256 之间',
-  'report.rule.rate': '十亿权重为 2e-4，模型越小按规模的平方根越大，最多 1e-3',
+  'report.rule.rate': '十亿权重为 2e-4，模型越小按规模的平方根越大，最多 5e-3',
   'report.rule.rate_unknown': '取决于基础模型的大小；请用 --model 指定',
   'report.machine': '在本机：约 {minutes} 分钟，内存 {memory} GB',
   'report.machine_unknown': '本机所需时间和内存取决于基础模型；请用 --model 指定',

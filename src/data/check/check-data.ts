@@ -216,6 +216,13 @@ class Pass {
     if (shape === null) {
       const keys =
         typeof value === 'object' && value !== null ? Object.keys(value).slice(0, 5) : [];
+      if (keys.includes('message')) {
+        this.faults.add(
+          { ...whole('data.unknown_format', line, {}), key: 'data.message_key' },
+          null,
+        );
+        return;
+      }
       this.faults.add(whole('data.unknown_format', line, { got: keys.join(', ') }), null);
       return;
     }

@@ -6,8 +6,6 @@ import { CodedError } from '../../lib/coded-error.ts';
 import { openSource, rowReader, type SourceOptions } from '../source/rows.ts';
 import { rowWriter } from '../source/write-rows.ts';
 
-export type SetRow = { readonly text: string; readonly line: number };
-
 export class RowSet {
   readonly #scratch: Scratch;
   readonly #path: string;
