@@ -86,8 +86,11 @@ const fileOf = (job: Job, path: string) =>
   basename(path).startsWith('validation') ? (job.validation_file ?? path) : job.training_file;
 
 export const paused = (at: number) => message(at, 'Fine-tuning job paused');
-export const unpaused = (at: number) =>
-  message(at, 'Fine-tuning job resumed, moving to queued state');
+export const unpaused = (at: number, to: 'queued' | 'validating_files') =>
+  message(
+    at,
+    `Fine-tuning job resumed, ${to === 'queued' ? 'moving to queued state' : 'validating its files again'}`,
+  );
 export const failure = (at: number, code: string, text: string): JobEvent => ({
   ...message(at, text),
   level: 'error',

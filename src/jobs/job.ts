@@ -27,6 +27,9 @@ export type Job = Omit<JobRow, 'hyperparameters' | 'options' | 'plan' | 'legacy'
 
 /** Each state with what comes with it. */
 export type Transition =
+  /** A job that was paused before its files were validated. */
+  | { readonly to: 'validating_files' }
+  /** With a plan: its files are validated; without: it was paused. */
   | { readonly to: 'queued'; readonly plan?: Plan }
   | { readonly to: 'running'; readonly startedAt: number }
   | { readonly to: 'paused' }
@@ -50,13 +53,17 @@ export type Outcome = {
 };
 
 const FROM = {
-  queued: ['validating_files', 'paused'],
+  validating_files: ['paused'],
+  queued: ['paused'],
   running: ['queued'],
-  paused: ['queued', 'running'],
+  paused: ['validating_files', 'queued', 'running'],
   succeeded: ['running'],
   failed: ['validating_files', 'queued', 'running'],
   cancelled: ['validating_files', 'queued', 'running', 'paused'],
 } as const satisfies Record<Transition['to'], readonly JobStatus[]>;
+
+const fromOf = (change: Transition): readonly JobStatus[] =>
+  change.to === 'queued' && change.plan !== undefined ? ['validating_files'] : FROM[change.to];
 
 export function isTerminal(status: JobStatus): boolean {
   switch (status) {
@@ -81,7 +88,7 @@ export async function transition(
   change: Transition,
   events: readonly Omit<NewEvent, 'job_id'>[],
 ): Promise<Job | null> {
-  const row = await updateJob(query, id, FROM[change.to], {
+  const row = await updateJob(query, id, fromOf(change), {
     status: change.to,
     ...columns(change),
   });
@@ -130,6 +137,8 @@ export const jobNotFound = (id: string) =>
 
 function columns(change: Transition): JobChanges {
   switch (change.to) {
+    case 'validating_files':
+      return {};
     case 'queued':
       return change.plan === undefined
         ? { estimated_finish: null }

@@ -59,11 +59,16 @@ export function scheduler(parts: Parts): Scheduler {
 
   function begin(lane: Lane, job: Job): void {
     const stop = new AbortController();
-    const ended = run(lane, job, stop.signal).finally(() => {
-      active.delete(job.id);
-      wake();
-    });
-    active.set(job.id, { lane, stop, ended });
+    const one: Active = {
+      lane,
+      stop,
+      ended: run(lane, job, stop.signal).finally(() => {
+        // Paused and resumed meanwhile, the job may be somebody else's already.
+        if (active.get(job.id) === one) active.delete(job.id);
+        wake();
+      }),
+    };
+    active.set(job.id, one);
   }
 
   async function run(lane: Lane, job: Job, signal: AbortSignal): Promise<void> {

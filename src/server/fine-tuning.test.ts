@@ -44,6 +44,22 @@ test('a job is paused, resumed and cancelled, and each answer has its new state'
   expect(message).toBe(`Job has already completed: ${short}`);
 });
 
+test('a job that is paused before its files are validated waits until it is resumed', async () => {
+  const app = await pretendApp(await temporaryStore());
+  const { jobs } = app.client.fineTuning;
+  const { id } = await app.create();
+  expect((await jobs.pause(id)).status).toBe('paused');
+  const { id: other } = await app.create();
+  await until(app, other, ({ status }) => status === 'succeeded');
+  expect(await jobs.retrieve(id)).toMatchObject({ status: 'paused', error: null });
+  expect((await jobs.resume(id)).status).toBe('validating_files');
+  await until(app, id, ({ status }) => status === 'succeeded');
+  const { data } = await jobs.listEvents(id, { limit: 100 });
+  expect(data.map(({ message }) => message)).toContain(
+    'Fine-tuning job resumed, validating its files again',
+  );
+});
+
 test('a job is cancelled without a body, and by an empty one of any type', async () => {
   const { app, create } = await pretendApp(await temporaryStore());
   for (const type of [null, 'application/json', 'application/x-www-form-urlencoded']) {

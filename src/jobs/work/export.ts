@@ -63,7 +63,7 @@ export async function refuseToOverwrite(output: string): Promise<void> {
   throw new CodedError(
     'output_exists',
     `${output} exists${folder ? ' and is not empty' : ''}; it was not changed. Choose another output, or remove it first.`,
-    { status: 409, param: 'output' },
+    { param: 'output' },
   );
 }
 
