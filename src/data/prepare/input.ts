@@ -123,7 +123,7 @@ function formatLine({ file, format }: TablePart, say: Say) {
     return { line, convert: 'JSON' };
   }
   const excel = format === 'xlsx';
-  const named = extension === format || (excel && ['xlsm', 'xls'].includes(extension));
+  const named = extension === format || (excel && ['xlsm', 'xls', 'ods'].includes(extension));
   if (!named) return { line: say('prepare.format_found', { format: upper }), convert: upper };
   if (excel) return { line: say('prepare.format_excel'), convert: upper };
   if (format === 'txt') return { line: say('prepare.format_text'), convert: upper };

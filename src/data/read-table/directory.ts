@@ -5,7 +5,7 @@ import { opendir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Limits, problem, TableError, type TableProblem } from './table.ts';
 
-export const TABLES = /\.(csv|tsv|xlsx|xlsm|xls|txt|json|jsonl|ndjson|parquet)(\.gz)?$|\.zip$/i;
+export const TABLES = /\.(csv|tsv|xlsx|xlsm|xls|ods|txt|json|jsonl|ndjson|parquet)(\.gz)?$|\.zip$/i;
 
 export async function filesUnder(
   folder: string,

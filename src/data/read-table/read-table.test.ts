@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
+import * as XLSX from '@e965/xlsx';
 import { afterAll, expect, test } from 'vitest';
 import { readTable, type TableOptions } from './read-table.ts';
 import type { TableSource } from './source.ts';
@@ -202,6 +203,23 @@ test('the same bytes packed, and from a stream', async () => {
   const stream = Readable.from([gzipSync(CHINESE)]);
   expect((await read({ stream, name: 'stdin' })).rows).toEqual(ROWS);
 });
+
+test.each(['xlsx', 'biff8', 'ods'] as const)(
+  'a workbook as %s, any of its sheets',
+  async (bookType) => {
+    const book = XLSX.utils.book_new();
+    XLSX.utils.book_append_sheet(book, XLSX.utils.json_to_sheet([{ a: 'x', b: 1.5 }]), 'one');
+    XLSX.utils.book_append_sheet(book, XLSX.utils.json_to_sheet([{ 问: '好', 答: true }]), '二');
+    const bytes = new Uint8Array(XLSX.write(book, { type: 'array', bookType }) as ArrayBuffer);
+    const source = file(`book.${bookType === 'biff8' ? 'xls' : bookType}`, bytes);
+    expect((await read(source)).rows).toEqual([[2, 'x', 1.5]]);
+    expect((await read(source, { sheet: '二' })).rows).toEqual([[2, '好', true]]);
+    expect((await read(source, { sheet: '2' })).columns).toEqual(['问', '答']);
+    await expect(readTable(source, { sheet: 'three' })).rejects.toMatchObject({
+      problem: { key: 'data.no_sheet', params: { known: 'one, 二' } },
+    });
+  },
+);
 
 test('Parquet keeps nested values; whole numbers are numbers', async () => {
   const chat = await read({ path: 'test/fixtures/prepare/chat.parquet' });

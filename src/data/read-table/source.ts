@@ -78,7 +78,8 @@ async function unpack(path: string, file: string, limits: Limits, spool: Spool):
     return [{ file, open: () => createReadStream(path, CHUNK), local: async () => path }];
   }
   const entries = await zipEntries(path, file);
-  if (entries.some(({ name }) => name === '[Content_Types].xml')) {
+  const holds = (file: string) => entries.some(({ name }) => name === file);
+  if (holds('[Content_Types].xml') || (holds('mimetype') && holds('content.xml'))) {
     await refuseHuge(path, entries, file, limits);
     return [{ file, open: () => createReadStream(path, CHUNK), local: async () => path }];
   }
