@@ -28,6 +28,11 @@ test('a data directory that cannot be made is refused with what to do', async ()
   });
 });
 
+test.skipIf(process.platform !== 'linux')('neither is one in a place that takes none', async () => {
+  const refused = expect(openStore('/proc/tunery/data')).rejects;
+  await refused.toMatchObject({ code: 'data_directory_not_writable' });
+});
+
 test('kill -9 loses nothing that was acknowledged and leaves no lock behind', async () => {
   const directory = join(await temporaryFolder(), 'data');
   let acknowledged: string[] = [];

@@ -1,6 +1,6 @@
 // The data directory: database, blobs, and the lock that keeps a second server out.
 import { access, constants, mkdir, rename, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { lockDirectory } from '../lib/directory-lock.ts';
 import { type Blobs, openBlobs } from './blobs.ts';
@@ -52,7 +52,7 @@ function lockOut(directory: string): () => void {
 
 async function makeWritable(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -64,12 +64,24 @@ async function makeWritable(directory: string): Promise<void> {
   }
 }
 
-async function openEmbedded(directory: string): Promise<Database> {
-  const exists = await stat(directory).then(
+/** Node's recursive `mkdir` never ends where the parent exists and the system says that it does not (/proc). */
+async function makeDirectory(directory: string): Promise<void> {
+  if (await exists(directory)) return;
+  const parent = dirname(directory);
+  await makeDirectory(parent);
+  await mkdir(directory).catch(async (error: unknown) => {
+    if (!(await exists(directory))) throw error; // else another process made it
+  });
+}
+
+const exists = (path: string) =>
+  stat(path).then(
     () => true,
     () => false,
   );
-  if (!exists) {
+
+async function openEmbedded(directory: string): Promise<Database> {
+  if (!(await exists(directory))) {
     const unpacked = `${directory}.new`; // half a database must never be taken for one
     await rm(unpacked, { recursive: true, force: true });
     await unpackEmptyDatabase(unpacked);
