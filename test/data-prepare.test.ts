@@ -360,6 +360,50 @@ test('a reader of scripts gets one JSON report, findings with rows and the files
   expect(report.outputs).toMatchObject([{ rows: 20 }]);
 });
 
+test('one fault of each kind gives one finding each, with its rows', async () => {
+  const rows = Array.from({ length: 30 }, (_, i) => ({
+    Prompt: `PLEASE CLASSIFY THIS TEXT: ITEM ${i}`,
+    completion: i === 3 ? '' : `THE ANSWER IS VALUE ${i}`,
+    extra: 'x',
+  }));
+  const long = {
+    Prompt: 'PLEASE CLASSIFY THIS TEXT: LONG',
+    completion: 'THE ANSWER IS Z'.repeat(999),
+    extra: '',
+  };
+  const { prepare } = place({ 'a.csv': csvOf([...rows, rows[5]!, long]) });
+  const { out } = await prepare('--json');
+  const { findings } = JSON.parse(out) as {
+    findings: {
+      code: string;
+      level: string;
+      count: number;
+      rows: { line: number }[];
+      applied: boolean;
+    }[];
+  };
+  const found = findings.map(({ code, count }) => [code, count]);
+  expect(found).toEqual([
+    ['num_examples', 0],
+    ['necessary_column', 0],
+    ['additional_column', 0],
+    ['empty_completion', 1],
+    ['duplicated_rows', 1],
+    ['long_examples', 1],
+    ['lower_case_prompt', 31],
+    ['lower_case_completion', 31],
+    ['common_prompt_suffix', 31],
+    ['common_prompt_prefix', 31],
+    ['common_completion_prefix', 31],
+    ['common_completion_suffix', 31],
+    ['completion_space_start', 31],
+  ]);
+  expect(findings.slice(3, 6).map(({ rows: [row] }) => row?.line)).toEqual([5, 32, 33]);
+  expect(findings.slice(1).every(({ applied, level }) => applied && level === 'warning')).toBe(
+    true,
+  );
+});
+
 test('standard input is a file too, with the answers given beforehand', async () => {
   const { folder, rows } = place({ 'empty.txt': '' });
   const name = join(folder, 'piped');

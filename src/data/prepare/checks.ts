@@ -92,13 +92,13 @@ const LOWER = /[\p{L}&&\p{Lowercase}]/gv;
 const upperCase =
   (column: 'prompt' | 'completion'): Check =>
   (pairs, say) => {
-    const count = (letters: RegExp) =>
-      pairs.reduce((sum, pair) => sum + (pair[column].match(letters)?.length ?? 0), 0);
-    if (count(UPPER) * 2 <= count(LOWER)) return null;
+    const count = (pair: Pair, letters: RegExp) => pair[column].match(letters)?.length ?? 0;
+    const total = (letters: RegExp) => pairs.reduce((sum, pair) => sum + count(pair, letters), 0);
+    if (total(UPPER) * 2 <= total(LOWER)) return null;
     return {
       code: `lower_case_${column}`,
       text: say('prepare.upper', { column }),
-      rows: [],
+      rows: pairs.filter((pair) => count(pair, UPPER) * 2 > count(pair, LOWER)),
       optional: {
         text: say('prepare.upper.do', { column }),
         apply: (all) => all.map((pair) => ({ ...pair, [column]: pair[column].toLowerCase() })),
@@ -117,7 +117,7 @@ const promptPrefix: Check = (pairs, say) => {
   return {
     code,
     text: say('prepare.prompt_prefix_long', { prefix, count }),
-    rows: [],
+    rows: pairs,
     optional: {
       text: say('prepare.prompt_prefix.do', { prefix }),
       apply: (all) => all.map((pair) => ({ ...pair, prompt: pair.prompt.slice(prefix.length) })),
@@ -133,7 +133,7 @@ const completionPrefix: Check = (pairs, say) => {
   return {
     code: 'common_completion_prefix',
     text: say('prepare.completion_prefix', { prefix }),
-    rows: [],
+    rows: pairs,
     optional: {
       text: say('prepare.completion_prefix.do', { prefix }),
       apply: (all) =>

@@ -18,7 +18,7 @@ export async function preparePairs(
   session: Session,
 ): Promise<Report> {
   const { ui, options } = session;
-  const { say, print } = ui;
+  const { say } = ui;
   const read = await readPairs(items, columns, mapping, session);
   await session.settleProblems();
   if (read.all === 0) throw new PrepareError('no_rows', say('prepare.header_only'));
@@ -39,8 +39,15 @@ export async function preparePairs(
   if (mapping === null) {
     for (const found of columnFindings(read.columns, ui)) {
       if (found.error) throw missingColumn(found.missing, read.columns, ui);
-      session.note(found.code, found.text);
-      session.necessary.push(found.necessary);
+      const { code, text, necessary } = found;
+      const whole: CheckFinding = {
+        code,
+        text,
+        rows: [],
+        necessary: { text: necessary, apply: same },
+      };
+      present(session, whole, true);
+      session.necessary.push(necessary);
     }
   } else
     session.necessary.push(
@@ -69,7 +76,6 @@ export async function preparePairs(
   const remedies = await applyRemedies(pairs, checks, first, session);
   for (const [check, found] of first) record(session, found, remedies.applied.has(check));
   const changed = remedies.pairs.filter((pair) => differs(pair, original.get(pair.index)!)).length;
-  print('');
   return writePairs(remedies.pairs, {
     session,
     input,
@@ -133,5 +139,8 @@ function record(session: Session, found: CheckFinding, applied: boolean): void {
     applied,
   });
 }
+
+/** Columns are chosen while reading. */
+const same = (pairs: readonly Pair[]) => [...pairs];
 
 const differs = (a: Pair, b: Pair) => a.prompt !== b.prompt || a.completion !== b.completion;

@@ -69,7 +69,7 @@ function suffixMissing(
   return {
     code,
     text: say('prepare.prompt_suffix_none'),
-    rows: [],
+    rows: pairs,
     optional: {
       text: say('prepare.prompt_suffix.do', { suffix: shown(better) }),
       apply: (all) => all.map((pair) => ({ ...pair, prompt: `${pair.prompt}${better}` })),
@@ -98,7 +98,7 @@ export const completionSuffix: Check = (pairs, say) => {
     return {
       code,
       text: say('prepare.completion_suffix_none'),
-      rows: [],
+      rows: pairs,
       optional: {
         text: say('prepare.completion_suffix.do', { suffix: shown(better) }),
         apply: (all) => all.map((pair) => ({ ...pair, completion: `${pair.completion}${better}` })),
