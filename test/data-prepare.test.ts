@@ -235,6 +235,13 @@ test('columns by other names are shown on three rows and confirmed', async () =>
   expect(guessed.names()).toEqual(['a.csv']);
 });
 
+test('a table without a header is noticed by its first line', async () => {
+  const { prepare } = place({ 'a.csv': 'burger,edible\ncar,inedible\npizza,edible\n' });
+  const { code, out } = await prepare('-q');
+  expect(code).toBe(1);
+  expect(out).toContain('`edible` stands among the values too');
+});
+
 test('in a wide table a name that may mean anything is not taken without asking', async () => {
   const { prepare } = place({ 'a.csv': 'id,text,summary,score,user\n1,a,b,5,c\n' });
   const { code, err } = await prepare('-q');

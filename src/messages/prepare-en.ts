@@ -158,6 +158,8 @@ export const prepareEn = {
   'prepare.map_row': '  row {row}',
   'prepare.map_prompt': '    prompt      {text}',
   'prepare.map_completion': '    completion  {text}',
+  'prepare.no_header':
+    '  WARNING: the first line looks like a row, not like a header: `{cell}` stands among the values too. Write a line such as prompt,completion above it',
   'prepare.map_from': '  {part} from {source}',
   'prepare.map_ask': '- Is that right? [Y/n]: ',
   'prepare.map_prompt_ask': '- Column of the prompts ({columns}): ',

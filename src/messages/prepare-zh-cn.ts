@@ -146,6 +146,8 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
   'prepare.map_row': '  第 {row} 行',
   'prepare.map_prompt': '    提示  {text}',
   'prepare.map_completion': '    补全  {text}',
+  'prepare.no_header':
+    '  警告：第一行像是数据而不是表头：`{cell}` 也出现在值中。请在它上面加一行，如 prompt,completion',
   'prepare.map_from': '  {part} 取自 {source}',
   'prepare.map_ask': '- 对吗？[Y/n]：',
   'prepare.map_prompt_ask': '- 提示所在的列（{columns}）：',

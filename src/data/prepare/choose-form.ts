@@ -177,7 +177,7 @@ async function askColumn(
   throw new PrepareError('no_column', ui.say('prepare.no_column', params));
 }
 
-/** False if the columns hold something that is no text. */
+/** False if the columns hold something that is no text, or have no names. */
 function show(mapping: Mapping, rows: readonly TableRow[], { say, print }: Ui): boolean {
   const { prompt, completion } = mapping;
   print(`\n\n${say('prepare.map_title')}\n`);
@@ -201,7 +201,13 @@ function show(mapping: Mapping, rows: readonly TableRow[], { say, print }: Ui): 
       good = false;
     }
   }
-  return good;
+  // A column that is called like one of its own cells: the header is missing.
+  const columns = [prompt, completion].flatMap((part) =>
+    part !== null && 'column' in part ? [part.column] : [],
+  );
+  const cell = columns.find((column) => rows.some(({ values }) => values[column] === column));
+  if (cell !== undefined) print(`${say('prepare.no_header', { cell })}\n`);
+  return good && cell === undefined;
 }
 
 function short(text: string): string {
