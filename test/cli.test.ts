@@ -154,6 +154,14 @@ test('a second server on the data directory is refused with a sentence', async (
   expect(err).toContain(join(folder, 'data'));
 });
 
+test('a data directory that cannot be written is refused with what to do', async () => {
+  const args = ['serve', '--port', '0', '--data-dir', join(folder, '12.jsonl', 'data')];
+  rowsFile(12); // a file where a folder should be
+  const { code, err } = await script('tunery', args).ended();
+  expect(code).toBe(1);
+  expect(err).toContain('choose another --data-dir');
+});
+
 test.skipIf(process.platform === 'win32')('the recipe runs to its end', async () => {
   const { code, out, err } = await new Program('bash', ['recipes/lora-tiny.sh']).ended();
   expect(code, err).toBe(0);
