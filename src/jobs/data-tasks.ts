@@ -20,7 +20,8 @@ export async function runDataTask(
   const child = new Child<ToData, FromData>(entryBeside(import.meta.url, 'work/data-process'), {
     parse: (raw) => FromData.parse(raw),
   });
-  const stop = () => child.kill();
+  // Its channel closed, it exits and takes its unfinished files along.
+  const stop = () => void child.close();
   signal?.addEventListener('abort', stop, { once: true });
   try {
     return await new Promise<unknown>((resolve, reject) => {

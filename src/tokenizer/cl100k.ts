@@ -64,7 +64,7 @@ function load(source: URL): Cl100k {
   };
 }
 
-const MOST_PAIRS = 200_000;
+const MOST_PAIRS = 100_000;
 const LONGEST_CACHED = 64;
 const MOST_CACHED = 100_000;
 

@@ -15,20 +15,17 @@ const WORTH_READING = 0.65;
 export type NearPair = { readonly row: number; readonly like: number };
 
 export class NearDuplicates {
-  #signatures = new Uint16Array(BINS * 1024);
+  /** In blocks: one large array would be copied, and doubled, as it grows. */
+  readonly #blocks: Uint16Array[] = [];
   readonly #rows = new Numbers();
 
   /** Rows shorter than two runs are left to the search for exact duplicates. */
   add(row: number, text: string): void {
     const normal = normalUnits(text);
     if (normal.length < 2 * SHINGLE) return;
-    const at = this.#rows.length * BINS;
-    if (at === this.#signatures.length) {
-      const larger = new Uint16Array(at * 2);
-      larger.set(this.#signatures);
-      this.#signatures = larger;
-    }
-    signatureInto(this.#signatures, at, normal);
+    const place = this.#rows.length % BLOCK_ROWS;
+    if (place === 0) this.#blocks.push(new Uint16Array(BINS * BLOCK_ROWS));
+    signatureInto(this.#blocks.at(-1)!, place * BINS, normal);
     this.#rows.push(row);
   }
 
@@ -80,20 +77,28 @@ export class NearDuplicates {
     return pairs;
   }
 
+  #block(i: number): Uint16Array {
+    return this.#blocks[Math.floor(i / BLOCK_ROWS)]!;
+  }
+
   #bandKey(i: number, band: number): number {
-    const at = i * BINS + band * BAND_ROWS;
+    const block = this.#block(i);
+    const at = (i % BLOCK_ROWS) * BINS + band * BAND_ROWS;
     let key = 0x811c9dc5;
-    for (let k = 0; k < BAND_ROWS; k++) key = mix(key ^ this.#signatures[at + k]!);
+    for (let k = 0; k < BAND_ROWS; k++) key = mix(key ^ block[at + k]!);
     return key >>> 0;
   }
 
   #likeness(a: number, b: number): number {
+    const [x, y] = [this.#block(a), this.#block(b)];
+    const [p, q] = [(a % BLOCK_ROWS) * BINS, (b % BLOCK_ROWS) * BINS];
     let same = 0;
-    for (let k = 0; k < BINS; k++)
-      if (this.#signatures[a * BINS + k] === this.#signatures[b * BINS + k]) same += 1;
+    for (let k = 0; k < BINS; k++) if (x[p + k] === y[q + k]) same += 1;
     return same / BINS;
   }
 }
+
+const BLOCK_ROWS = 16_384;
 
 /** Key (32 bits) and row (21 bits) in one double: two million rows. */
 const ROWS_IN_KEY = 2 ** 21;

@@ -37,9 +37,11 @@ function sharedEnd(a: string, b: string): string {
   return a.slice(a.length - i);
 }
 
-/** Counts texts by hash, up to a bound, so that a file of only different ones costs no memory. */
+/** Counts texts by hash, up to a bound, so that a file of only different ones costs little memory. */
 export class Repeats {
-  readonly #counts = new Map<number, { rows: number; text: string }>();
+  readonly #counts = new Map<number, number>();
+  /** Of texts that came twice. */
+  readonly #texts = new Map<number, string>();
   readonly #most: number;
   rows = 0;
   /** Rows whose text was new when the table was full. */
@@ -55,20 +57,23 @@ export class Repeats {
     const key = (high & 0x1fffff) * 2 ** 32 + low;
     const known = this.#counts.get(key);
     if (known !== undefined) {
-      known.rows += 1;
-      // Kept from the second time on, as a copy: a slice would hold the whole line in memory.
-      if (known.rows === 2) known.text = Buffer.from(text.slice(0, SHOWN)).toString();
+      this.#counts.set(key, known + 1);
+      // A copy: a slice would hold the whole line in memory.
+      if (known === 1) this.#texts.set(key, Buffer.from(text.slice(0, SHOWN)).toString());
     } else if (this.#counts.size >= this.#most) this.uncounted += 1;
-    else this.#counts.set(key, { rows: 1, text: '' });
+    else this.#counts.set(key, 1);
   }
 
   get distinct(): number {
     return this.#counts.size + this.uncounted;
   }
 
-  /** Most frequent first. */
+  /** Most frequent first; only texts that came twice. */
   top(count: number): readonly { readonly text: string; readonly rows: number }[] {
-    return [...this.#counts.values()].toSorted((a, b) => b.rows - a.rows).slice(0, count);
+    return [...this.#texts]
+      .map(([key, text]) => ({ text, rows: this.#counts.get(key)! }))
+      .toSorted((a, b) => b.rows - a.rows)
+      .slice(0, count);
   }
 }
 const SHOWN = 160;

@@ -10,7 +10,7 @@ import type { Counter } from './counter.ts';
 import type { Findings } from './findings.ts';
 
 const WORDS_BUDGET = 2_000_000; // characters: more of the same text changes the top of the list little
-const MOST_REPEATS = 100_000;
+const MOST_REPEATS = 50_000;
 
 export type FileReport = {
   readonly languages: Readonly<Record<string, number>>;

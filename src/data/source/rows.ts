@@ -13,6 +13,7 @@ import { finding, type Problem, type ProblemKey } from '../problems.ts';
 import { readTable, type TableOptions } from '../read-table/read-table.ts';
 import { jsonErrorAt } from './json-error.ts';
 import { doubledKey } from './keys.ts';
+import { removeOnExit } from './left-over.ts';
 
 export type SourceRow = {
   readonly kind: 'row';
@@ -70,6 +71,11 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
       ? listIn(await readFile(path))
       : null;
   const folder = await mkdtemp(join(tmpdir(), 'tunery-rows-'));
+  const gone = removeOnExit(folder);
+  const remove = async () => {
+    await rm(folder, { recursive: true, force: true });
+    gone();
+  };
   try {
     const jsonl = join(folder, `${randomUUID()}.jsonl`);
     const spooled =
@@ -81,10 +87,10 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
       jsonl,
       items: (signal) => jsonlItems(jsonl, spooled.lines, spooled.problems, signal),
       raw: async () => null,
-      close: () => rm(folder, { recursive: true, force: true }),
+      close: remove,
     };
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await remove();
     throw error;
   }
 }

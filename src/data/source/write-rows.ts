@@ -1,6 +1,7 @@
 // Writes rows to a JSONL file that appears under its name only when it is complete.
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { removeOnExit } from './left-over.ts';
 
 export type RowWriter = {
   readonly rows: number;
@@ -21,6 +22,7 @@ const FLUSH_CHARACTERS = 1024 * 1024;
 export async function rowWriter(path: string): Promise<RowWriter> {
   const partial = `${path}.partial`;
   const file = await open(partial, 'w');
+  const gone = removeOnExit(partial);
   const hash = createHash('sha256');
   let waiting: string[] = [];
   let characters = 0;
@@ -52,11 +54,13 @@ export async function rowWriter(path: string): Promise<RowWriter> {
         await file.close();
       }
       await rename(partial, path);
+      gone();
       return { path, rows, bytes, sha256: hash.digest('hex') };
     },
     async discard() {
       await file.close().catch(() => {}); // closed already where finishing failed
       await rm(partial, { force: true });
+      gone();
     },
   };
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
+import { removeOnExit } from '../source/left-over.ts';
 import { openSource, rowReader, type SourceOptions } from '../source/rows.ts';
 import { rowWriter } from '../source/write-rows.ts';
 
@@ -74,10 +75,12 @@ export class Scratch {
 
 export async function withScratch<T>(use: (scratch: Scratch) => Promise<T>): Promise<T> {
   const scratch = new Scratch(await mkdtemp(join(tmpdir(), 'tunery-transform-')));
+  const gone = removeOnExit(scratch.folder);
   try {
     return await use(scratch);
   } finally {
     await scratch.close();
+    gone();
   }
 }
 
