@@ -2,13 +2,14 @@
 //   node scripts/moderation/collect.ts SHARED_DATA OPENAI_SAMPLES.jsonl.gz COLD_TEST.csv SST.csv DAVIDSON.csv
 // Prompts are kept as text. Comments and stories that people wrote are kept as hashed features only:
 // nobody has to read them, and training needs no more.
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gunzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import { randomStream, shuffled } from '../../src/lib/random.ts';
 import { featuresOf } from '../../src/moderate/features.ts';
 import { type Labels, labelled } from './labels.ts';
+import { namesMinors } from './minors.ts';
 import { DATA, type PackedRow } from './rows.ts';
 
 const [shared, openai, cold, sst, davidson] = process.argv.slice(2);
@@ -21,13 +22,17 @@ const lines = comments.map((row) => JSON.stringify(row)).join('\n');
 writeFileSync(join(DATA, 'comments.features.br'), brotliCompressSync(lines));
 
 function collectPrompts(safety: string): void {
-  for (const name of ['advbench_harmful_behaviors.csv', 'jade_v1_en.csv', 'jade_v1_zh.csv'])
-    copyFileSync(join(safety, name), join(DATA, name));
-  for (const name of ['jade_v2_easy_zh.csv', 'jade_v2_medium_zh.csv'])
-    copyFileSync(join(safety, name), join(DATA, name));
+  const jade = ['v1_en', 'v1_zh', 'v2_easy_zh', 'v2_medium_zh'].map((part) => `jade_${part}.csv`);
+  for (const name of ['advbench_harmful_behaviors.csv', ...jade])
+    write(name, readFileSync(join(safety, name), 'utf8').split('\n'));
   const tests = csv(sst!).filter((row) => row['harm_area'] !== 'Child safety');
   const rows = tests.map((row) => `${row['harm_area']}\t${row['prompts_final']?.trim()}`);
-  writeFileSync(join(DATA, 'simple-safety-tests.tsv'), `${rows.join('\n')}\n`);
+  write('simple-safety-tests.tsv', [...rows, '']);
+}
+
+/** In these files each row is one line. */
+function write(name: string, rows: readonly string[]): void {
+  writeFileSync(join(DATA, name), rows.filter((row) => !namesMinors(row)).join('\n'));
 }
 
 /** Everyday requests, a few hundred from each source. */
