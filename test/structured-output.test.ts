@@ -84,6 +84,16 @@ test('an answer that is complete ends with stop; too little room is cut as lengt
   expect(cut.usage!.completion_tokens).toBe(3);
 });
 
+test('limits within limits are no trouble', async () => {
+  const item = { type: 'string', maxLength: 1000 };
+  const list = { type: 'array', items: item, maxItems: 1000 };
+  const { choices } = await ask({
+    ...format({ type: 'array', items: list, maxItems: 50 }),
+    max_tokens: 50,
+  });
+  expect(JSON.parse(choices[0]!.message.content!)).toBeInstanceOf(Array);
+});
+
 test('log-probabilities go along with the text', async () => {
   const { choices } = await ask({ ...format({ type: 'boolean' }), logprobs: true });
   const tokens = choices[0]!.logprobs!.content!.map(({ token }) => token);

@@ -251,7 +251,10 @@ export class Llama {
       current = next;
       state = undefined;
       if (next === null) return;
-      const grammar = await this.#llama.createGrammar({ grammar: next.text });
+      const grammar = await this.#llama.createGrammar({ grammar: next.text }).catch((cause) => {
+        const message = 'The schema is too large for llama.cpp. Use smaller limits or fewer parts.';
+        throw new CodedError('unsupported_schema', message, { cause });
+      });
       state = new LlamaGrammarEvaluationState({ model: this.#model, grammar });
       biases?.forbid(next.forbidden);
     };

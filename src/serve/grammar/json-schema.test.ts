@@ -205,6 +205,8 @@ test.each([
   [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, 'schema.oneOf'],
   [{ enum: [] }, 'schema.enum'],
   [{ type: 'string', maxLength: 1e6 }, 'schema.maxLength'],
+  [{ type: 'object', required: [1] }, 'schema.required'],
+  [{ type: 'integer', minimum: 1e300 }, 'schema'],
   ['string', 'schema'],
 ])('%j is refused and names its place', (schema, param) => {
   expect(() => jsonGrammar(schema, 'schema')).toThrow(

@@ -371,6 +371,8 @@ class Compiler {
     if (!isObject(properties)) throw wrong(`${at}.properties`, 'expected an object.');
     const names = Object.keys(properties);
     const required = list(schema['required']) as string[];
+    if (required.some((name) => typeof name !== 'string'))
+      throw wrong(`${at}.required`, 'expected names of properties.');
     const extra = schema['additionalProperties'];
     const unknown = required.find((name) => !names.includes(name));
     if (names.length === 0 && unknown === undefined) {

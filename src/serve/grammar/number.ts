@@ -28,7 +28,8 @@ export function integer({ min, max, openMin, openMax }: Range): Node | null {
 
 /** Null: nothing lies within. */
 export function number(range: Range): Node | null {
-  const { min, max, openMin, openMax } = range;
+  const { openMin, openMax } = range;
+  const [min, max] = [within(range.min), within(range.max)];
   if (min === null && max === null) {
     const exponent = all(chars('e', 'E'), maybe(chars('+', '-')), many(DIGIT, 1, 2));
     return all(integer(range)!, maybe(all(text('.'), many(DIGIT, 1, DIGITS))), maybe(exponent));
@@ -47,6 +48,10 @@ export function number(range: Range): Node | null {
   }
   return any(...ways);
 }
+
+/** Larger bounds are written with an exponent, and numbers here are not. */
+const within = (bound: number | null) =>
+  bound === null ? null : Math.max(-LARGEST, Math.min(bound, LARGEST));
 
 /** Decimals from `low` to `high`, both ≥ 0. */
 function positive(low: number, high: number, openLow: boolean, openHigh: boolean): Node {
