@@ -60,6 +60,11 @@ const WHOLE = [
   'medicalgpt/dpo_zh_500.jsonl',
   'medicalgpt/medical_sft_1K_format.jsonl',
   'openai-cookbook/toy_chat_fine_tuning.jsonl',
+  'openai-cookbook/fine_food_reviews_1k.csv',
+  'openai-cookbook/labelled_transactions.csv',
+  'safety/jade_v1_zh.csv',
+  'medicalgpt/medical_corpus.txt',
+  'text/tinyshakespeare.txt',
 ];
 test.skipIf(!existsSync(SHARED)).each(WHOLE)('the whole of %s shows no error', async (name) => {
   expect((await check(join(SHARED, name))).errors).toBe(0);

@@ -11,6 +11,9 @@ export const checksEn = {
   'check.foreign_format':
     'the rows are in the form {shape} ({format}); the fine-tuning API takes JSONL with chat, completion or preference rows',
   'check.foreign_format.fix': 'Convert the file: tunery data convert FILE --to chat.',
+  'check.needs_mapping': 'the columns of {rows} row(s) are none that are known: {columns}',
+  'check.needs_mapping.fix':
+    'Say which is the question and which the answer: tunery data prepare FILE.',
   'check.other_form': '{rows} row(s) have another form than the first one ({first})',
   'check.other_form.fix': 'Put them into a file of their own, or convert them first.',
   'check.bad_row': '{rows} row(s) are not what their form promises, such as {path}: {reason}',
@@ -166,6 +169,7 @@ export const checksEn = {
   'convert.lost.roles': 'roles became plain text in the prompt',
   'convert.lost.tools': 'the descriptions of tools are dropped',
   'convert.lost.calls': 'tool calls are dropped',
+  'convert.lost.ids': 'the ids of tool calls are replaced by call_1, call_2 …',
   'convert.lost.weight': "'weight' is dropped: every answer counts",
   'convert.lost.name': "'name' is dropped",
   'convert.lost.earlier': 'earlier answers are no longer learned, only the last',
@@ -226,12 +230,10 @@ export const checksEn = {
   'cli.data.overlap': 'How many common words two texts share',
   'arg.data_file':
     'file, folder or - for standard input: JSONL, JSON, CSV, TSV, XLSX, Parquet, TXT',
-  'arg.sheet': 'sheet of a workbook',
-  'arg.encoding': 'encoding of the file; without it, detected',
   'arg.data_model': 'base model whose template and tokenizer count; without it, cl100k_base counts',
   'arg.context_length': 'tokens after which a row is cut',
   'arg.valid': 'validation file, compared with the training file',
-  'arg.fix': 'write a mended copy (FILE_fixed.jsonl)',
+  'arg.mend': 'write a mended copy (FILE_fixed.jsonl)',
   'arg.quiet_fix': 'answer every question with yes',
   'arg.fixed_output': 'name of the mended copy',
   'arg.html': 'write the report as a page',

@@ -24,7 +24,7 @@ export function checkCommand(cli: Cli) {
       ...input(cli),
       valid: { type: 'string', description: say('arg.valid'), valueHint: 'FILE' },
       ...modelFlags(cli),
-      fix: { type: 'boolean', description: say('arg.fix') },
+      fix: { type: 'boolean', description: say('arg.mend') },
       quiet: { type: 'boolean', alias: 'q', description: say('arg.quiet_fix') },
       output: { type: 'string', description: say('arg.fixed_output'), valueHint: 'FILE' },
       html: { type: 'string', description: say('arg.html'), valueHint: 'FILE' },

@@ -223,6 +223,12 @@ class Pass {
         );
         return;
       }
+      // A table has columns of its own; that is no fault of its rows.
+      if (TABLES.has(this.#source.format)) {
+        this.findings.hit('needs_mapping', line);
+        this.findings.set('needs_mapping', { columns: keys.join(', ') });
+        return;
+      }
       this.faults.add(whole('data.unknown_format', line, { got: keys.join(', ') }), null);
       return;
     }
@@ -245,6 +251,11 @@ class Pass {
       if (!(error instanceof ShapeError)) throw error;
       this.findings.hit('bad_row', line, { line, path: error.path, reason: error.message });
       this.findings.set('bad_row', { path: error.path, reason: error.message });
+      return;
+    }
+    // An empty line of a text is a paragraph's end.
+    if (taken.sample.kind === 'text' && taken.sample.text.trim() === '') {
+      this.#sound += 1;
       return;
     }
     const view = viewOf(taken.sample);
@@ -364,7 +375,8 @@ class Pass {
   #judge(): void {
     const { findings } = this;
     const { contextLength, name } = this.#parts.counter;
-    if (this.#trainRows === null && this.#rows > 0) {
+    const readable = findings.rows('needs_mapping') < this.#rows;
+    if (this.#trainRows === null && this.#rows > 0 && readable) {
       if (this.#sound < MIN_ROWS) findings.set('too_few_rows', { rows: this.#sound });
       else if (this.#sound < FEW_ROWS) findings.set('few_rows', { rows: this.#sound });
     }
@@ -385,6 +397,8 @@ class Pass {
       findings.set('foreign_format', { shape: this.#shape, format: this.#source.format });
   }
 }
+
+const TABLES = new Set(['csv', 'tsv', 'xlsx', 'parquet', 'txt']);
 
 /** The service refuses fewer than ten; a few hundred are the usual advice. */
 const MIN_ROWS = 10;

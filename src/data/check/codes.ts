@@ -11,6 +11,7 @@ const rule = (severity: Severity, fix: Fix) => ({ severity, fix });
 export const CODES = {
   // rows
   foreign_format: rule('info', 'ask'),
+  needs_mapping: rule('warning', null),
   other_form: rule('error', null),
   bad_row: rule('error', null),
   not_printable: rule('error', null),

@@ -246,6 +246,8 @@ function asShareGpt(value: ChatExample, before: readonly Loss[]): Written {
   };
   if (value.messages.some((m) => m.weight !== undefined)) lost.push(loss('convert.lost.weight'));
   if (value.messages.some((m) => m['name'] !== undefined)) lost.push(loss('convert.lost.name'));
+  if (value.messages.some((m) => Array.isArray(m['tool_calls'])) && !plainIds(value.messages))
+    lost.push(loss('convert.lost.ids'));
   const head = value.messages[0];
   const system = head && names[head.role] === 'system' ? textOf(head) : null;
   const rest = system === null ? value.messages : value.messages.slice(1);
@@ -277,6 +279,14 @@ function asShareGpt(value: ChatExample, before: readonly Loss[]): Written {
     ...(tools.length === 0 ? {} : { tools: JSON.stringify(tools) }),
   };
   return { row, lost };
+}
+
+/** The ids that come out when the row is read again: call_1, call_2 … */
+function plainIds(messages: readonly ChatMessage[]): boolean {
+  const ids = messages.flatMap((m) =>
+    Array.isArray(m['tool_calls']) ? m['tool_calls'].map((call) => (call as Json)['id']) : [],
+  );
+  return ids.every((id, i) => id === `call_${i + 1}`);
 }
 
 function parsedOr(text: string): unknown {
