@@ -44,10 +44,14 @@ type Trajectory = {
   final_sums: Record<string, TensorSums>;
 };
 
-const LIMITS = { loss: 1e-5, norm: 1e-4, weights: 1e-4 };
+const LIMITS = { loss: 1e-5, norm: 1e-4, weights: 1e-4, outliers: 0, outlier: 0 };
+// 03b's reference was never compared with float64. In float64 (train64 of its make.py) five of its weights
+// end up to 4e-4 away from it: where a gradient is almost zero, AdamW turns its rounding error into a
+// step. Three in ten thousand weights of a tensor may therefore differ by that much.
+const ROUNDED = { outliers: 3e-4, outlier: 5e-4 };
 const CASES = [
   { name: '03a', limits: LIMITS },
-  { name: '03b', limits: { ...LIMITS, loss: 5e-5, norm: 2e-4 } },
+  { name: '03b', limits: { ...LIMITS, ...ROUNDED, loss: 5e-5, norm: 2e-4 } },
   { name: '03c', limits: LIMITS },
 ];
 
@@ -89,10 +93,13 @@ for (const { name, limits } of CASES) {
           expectRelative(got.gradNorm, expected.grad_norm, limits.norm, `norm of step ${got.step}`);
           expectRelative(got.learningRate, expected.lr, 1e-9, `rate of step ${got.step}`);
         }
-        for (const [tensor, { data }] of await readTensors(rest.final))
-          expect(largestDifference(model.params.get(tensor)!, data), tensor).toBeLessThan(
-            limits.weights,
-          );
+        for (const [tensor, { data }] of await readTensors(rest.final)) {
+          const trained = model.params.get(tensor)!;
+          const apart = [...data].map((value, i) => Math.abs(value - trained[i]!));
+          const beyond = apart.filter((difference) => difference >= limits.weights);
+          expect(beyond.length, tensor).toBeLessThanOrEqual(limits.outliers * data.length);
+          for (const difference of beyond) expect(difference, tensor).toBeLessThan(limits.outlier);
+        }
         expect([...model.params.keys()].sort()).toEqual(Object.keys(rest.final_sums).sort());
         for (const [tensor, expected] of Object.entries(rest.final_sums)) {
           const values = model.params.get(tensor)!;
