@@ -261,6 +261,7 @@ test('JSON and CSV are written by the name of the file', async () => {
   const json = await convert(rows, 'qa', { output: join(folder, 'x.json') });
   expect(JSON.parse(json.written)).toEqual([{ question: 'a, "b"', answer: 'c' }]);
   const csv = await convert(rows, 'classification', { output: join(folder, 'x.csv') });
+  expect([json.count, csv.count]).toEqual([1, 1]);
   expect(csv.written).toBe('text,label\n"a, ""b""",c\n');
 });
 

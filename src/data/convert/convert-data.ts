@@ -56,6 +56,7 @@ export async function convertData(
   let shape: Shape | null = request.from;
   let read = 0;
   let left = 0;
+  let rows = 0;
   const change = textChange(request);
   const convert = (value: unknown): Json | null => {
     const renamed = renameKeys(registry === null ? value : registry.rename(value), request.map);
@@ -106,11 +107,12 @@ export async function convertData(
         }
       }
       if (!request.skipBad && skipped.length > 0) throw badRows(skipped);
-      await sink.end();
+      rows = await sink.end();
     });
     return {
       ...written,
-      rows: written.rows,
+      // Lines are something else: a header, a closing bracket.
+      rows,
       from: shape,
       to: request.to,
       read,
@@ -197,6 +199,7 @@ function rowSink({ output, sample, seed }: ConvertRequest, writer: RowWriter) {
       for (const { row } of kept.toSorted((a, b) => a.order - b.order))
         for (const line of lines.row(row)) await writer.line(line);
       for (const line of lines.end()) await writer.line(line);
+      return sample === null ? seen : kept.length;
     },
   };
 }
