@@ -44,6 +44,7 @@ async function convert(path: string, to: ConvertRequest['to'], more: Partial<Con
     .map((line) => (line.startsWith('{') ? JSON.parse(line) : line));
   return {
     ...result,
+    count: result.rows,
     rows,
     written,
     lost: result.lost.map(({ key }) => key.slice('convert.lost.'.length)),
