@@ -79,6 +79,8 @@ test.each<[string, string | Buffer, [number, string, string]]>([
   ['half a line', `${GOOD}\n${GOOD.slice(0, 40)}`, [2, '', 'data.truncated']],
   ['no JSON', 'prompt,completion\n', [1, '', 'data.not_json']],
   ['a JSON list', `[${GOOD}]`, [1, '', 'data.array']],
+  ['blanks from a web page', GOOD.replaceAll(':', ':\u00a0'), [1, '', 'data.no_break_space']],
+  ['one message', '{"message":{"role":"user"}}', [1, 'message', 'data.message_key']],
   ['a number', '1', [1, '', 'data.wrong_type']],
   ['other keys', '{"text":"x"}', [1, '', 'data.unknown_format']],
   ['preference rows', '{"input":{},"preferred_output":[]}', [1, '', 'data.preference']],

@@ -81,6 +81,8 @@ function parse(
     value = JSON.parse(line.text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
+    if (line.text.includes('\u00a0') && isJson(line.text.replaceAll('\u00a0', ' ')))
+      return finding('', 'data.no_break_space');
     if (/^\s*\{/.test(line.text) && endsEarly(line.text, reason))
       return finding('', 'data.truncated');
     return finding('', 'data.not_json', { reason: reason.replace(/ \(line 1 column \d+\)$/, '') });
@@ -89,6 +91,15 @@ function parse(
   if (!isObject(value))
     return finding('', 'data.wrong_type', { expected: 'object', got: nameOf(value) });
   return { value };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** V8 either says so or complains about the place behind the last character. */
