@@ -1,8 +1,7 @@
 // The whole check of a training file and, where there is one, its validation file: one pass over the
 // rows in constant memory, then the search for near-duplicates, which reads likely pairs again.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import {
   type CounterName,
   type Counter as FormatCounter,
@@ -97,6 +96,9 @@ export async function checkData(request: CheckRequest, parts: CheckParts): Promi
     try {
       const validPass = valid && new Pass(valid, request, parts, seen, trainRows);
       await validPass?.run();
+      // 50 MB for a million rows, which the next search needs more.
+      seen.rows = new HashTable();
+      seen.inputs = new HashTable();
       await findNear(seen, trainRows, trainPass, validPass, parts);
       return {
         train: await trainPass.finish(parts),
@@ -112,8 +114,8 @@ export async function checkData(request: CheckRequest, parts: CheckParts): Promi
 
 /** What rows are compared with, over both files; rows are numbered from 0. */
 type Seen = {
-  readonly rows: HashTable;
-  readonly inputs: HashTable;
+  rows: HashTable;
+  inputs: HashTable;
   /** Half a hash of each row's answer. */
   readonly answers: Numbers;
   readonly lines: Numbers;
@@ -457,6 +459,17 @@ async function identity(path: string): Promise<{ bytes: number; sha256: string }
   const { size } = await stat(path);
   const hash = createHash('sha256');
   if ((await stat(path)).isDirectory()) return { bytes: 0, sha256: '' };
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  // One buffer for all: a stream would leave hundreds of them behind.
+  const file = await open(path);
+  try {
+    const buffer = Buffer.allocUnsafe(1024 * 1024);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
   return { bytes: size, sha256: hash.digest('hex') };
 }
