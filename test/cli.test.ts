@@ -147,6 +147,36 @@ test('messages come in Chinese by --lang and by locale', async () => {
   expect((await script('tunery', ['jobs', 'list'], { env }).ended()).err).toMatch(/[一-龥]/);
 });
 
+test('what is no plain file is refused with a sentence, wherever a file is expected', async () => {
+  for (const args of [
+    ['files', 'upload', folder],
+    ['jobs', 'create', '-m', MODEL, '-t', folder],
+  ]) {
+    const { code, out, err } = await tunery(...args);
+    expect({ code, out, err }).toEqual({
+      code: 1,
+      out: '',
+      err: `Cannot read ${folder}: it is a folder or a pipe; name a file\n`,
+    });
+  }
+  const { err } = await tunery('files', 'upload', join(folder, 'nosuch.jsonl'));
+  expect(err).toContain('nosuch.jsonl: there is no such file');
+});
+
+test('rows that the server refuses are explained in Chinese too', async () => {
+  const path = join(folder, 'bad.jsonl');
+  const row = (weight: number) =>
+    JSON.stringify({ messages: [{ role: 'assistant', content: 'Hi', weight }] });
+  writeFileSync(path, `${row(1)}\n${row(2)}\n{"mess\n`);
+  const { code, out, err } = await tunery('files', 'upload', path, '--lang', 'zh-CN');
+  expect({ code, out }).toEqual({ code: 1, out: '' });
+  expect(err.trim().split('\n')).toEqual([
+    '服务器拒绝了该文件（共 2 个问题）：',
+    'bad.jsonl 第 2 行 messages[0].weight：weight 必须为 0 或 1，实际为 2。1 表示学习该消息，0 表示跳过。',
+    expect.stringMatching(/^bad\.jsonl 第 3 行：.*JSON/),
+  ]);
+});
+
 test('a second server on the data directory is refused with a sentence', async () => {
   const second = script('tunery', ['serve', '--port', '0', '--data-dir', join(folder, 'data')]);
   const { code, out, err } = await second.ended();

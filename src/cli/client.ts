@@ -1,11 +1,10 @@
 // Speaks HTTP to a server and parses what comes back. Every failure is a Failure that says what
 // happened: nobody answers (exit code 3), the server refuses (1), or it is some other program (1).
-import { constants, openAsBlob } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { z } from 'zod';
 import type { Cli } from './cli.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
+import { fileToUpload, inReadersLanguage } from './file-to-upload.ts';
 import { LARGEST_FILE, uploadInParts } from './upload-in-parts.ts';
 import { ErrorBody, FileObject } from './wire.ts';
 
@@ -120,14 +119,18 @@ export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fet
       return parsed(await request(url, { ...init, method }), schema);
     },
     async upload(path, purpose) {
-      const blob = await fileBlob(cli, path);
+      const blob = await fileToUpload(cli, path);
       const filename = basename(path);
-      if (blob.size > LARGEST_FILE)
-        return await uploadInParts({ post, raw }, blob, { filename, purpose });
-      const form = new FormData();
-      form.append('purpose', purpose);
-      form.append('file', blob, filename);
-      return parsed(await raw('/files', { method: 'POST', body: form }), FileObject);
+      try {
+        if (blob.size > LARGEST_FILE)
+          return await uploadInParts({ post, raw }, blob, { filename, purpose });
+        const form = new FormData();
+        form.append('purpose', purpose);
+        form.append('file', blob, filename);
+        return await parsed(await raw('/files', { method: 'POST', body: form }), FileObject);
+      } catch (error) {
+        throw await inReadersLanguage(cli, path, error);
+      }
     },
     async *events(path, schema, body) {
       const response = await raw(path, body === undefined ? {} : jsonBody(body));
@@ -155,16 +158,6 @@ const jsonBody = (body: unknown): RequestInit => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
-
-/** A file on disk that fetch streams; it is not read into memory. */
-async function fileBlob({ say }: Cli, path: string): Promise<Blob> {
-  try {
-    await access(path, constants.R_OK); // openAsBlob itself does not say what is wrong
-    return await openAsBlob(path);
-  } catch (error) {
-    throw new Failure(say('error.file', { path, reason: reasonOf(error) }));
-  }
-}
 
 async function* dataLines(response: Response): AsyncGenerator<string> {
   let rest = '';

@@ -175,3 +175,8 @@ test('every problem has a way out in the catalogue', () => {
     whats.map((key) => `${key}.fix`).toSorted(),
   );
 });
+
+test('a JSON list over many lines is told so at its first line', async () => {
+  const { problems } = await check(`[\n${GOOD},\n${GOOD}\n]`);
+  expect(problems[0]).toMatchObject({ line: 1, key: 'data.array' });
+});

@@ -85,6 +85,7 @@ function parse(
       return finding('', 'data.no_break_space');
     if (/^\s*\{/.test(line.text) && endsEarly(line.text, reason))
       return finding('', 'data.truncated');
+    if (/^\s*\[/.test(line.text)) return finding('', 'data.array'); // one that spans lines
     return finding('', 'data.not_json', { reason: reason.replace(/ \(line 1 column \d+\)$/, '') });
   }
   if (Array.isArray(value)) return finding('', 'data.array');

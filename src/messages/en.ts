@@ -131,6 +131,8 @@ export const en = {
     'The server refused: {message} The command line sends the key in TUNERY_API_KEY, else OPENAI_API_KEY.',
   'error.not_tunery': '{url} answered with something that is not this API: {reason}',
   'error.file': 'Cannot read {path}: {reason}',
+  'upload.no_plain_file': 'it is a folder or a pipe; name a file',
+  'upload.refused': 'The server refused the file ({total} problems):\n{problems}',
   'error.write': 'Cannot write {path}: {reason}',
   'error.interrupted': 'Interrupted',
   'error.lost': 'The connection to the server was lost: {reason}',

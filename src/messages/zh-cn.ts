@@ -130,6 +130,8 @@ export const zhCN: Record<MessageKey, string> = {
     '服务器拒绝了请求：{message} 命令行发送的密钥取自 TUNERY_API_KEY，其次是 OPENAI_API_KEY。',
   'error.not_tunery': '{url} 的回答不符合本接口：{reason}',
   'error.file': '无法读取 {path}：{reason}',
+  'upload.no_plain_file': '它是文件夹或管道，请指定一个文件',
+  'upload.refused': '服务器拒绝了该文件（共 {total} 个问题）：\n{problems}',
   'error.write': '无法写入 {path}：{reason}',
   'error.interrupted': '已中断',
   'error.lost': '与服务器的连接断开：{reason}',
