@@ -86,6 +86,8 @@ async function train(): Promise<void> {
     process.exit(143);
   });
   const crashed = join(request.directory, 'crashed');
+  // What was said while the server did not listen is told again, as the real worker does.
+  for (let step = 1; step <= done; step++) await parent.send(stepMessage(step));
   while (done < steps) {
     await sleep(msPerStep);
     const step = done + 1;

@@ -19,15 +19,28 @@ const run = promisify(execFile);
 export async function pythonWithOpenai(version: string): Promise<Python | null> {
   const given = process.env[`TUNERY_PYTHON_${version.replaceAll('.', '_')}`];
   if (given) return { run: (args, options) => new Program(given, args, options) };
-  const folder = resolve('node_modules', '.cache', `python-openai-${version}`);
+  // Without saying so in its package, 0.x decodes embeddings with numpy.
+  const more = version.startsWith('0.') ? ['numpy'] : [];
+  return await pythonWith([`openai-${version}`, ...more].join('-'), [
+    `openai==${version}`,
+    ...more,
+  ]);
+}
+
+/** As above, with any packages; `name` tells one set of them from another. */
+export async function pythonWith(
+  name: string,
+  packages: readonly string[],
+): Promise<Python | null> {
+  const folder = resolve('node_modules', '.cache', `python-${name}`);
   try {
-    if (!existsSync(folder)) await install(version, folder);
+    if (!existsSync(folder)) await install(packages, folder);
   } catch (error) {
     const [reason] = String((error as { stderr?: string }).stderr || error)
       .trim()
       .split('\n')
       .slice(-1);
-    console.warn(`No Python with openai ${version}, so its tests are skipped: ${reason}`);
+    console.warn(`No Python with ${packages.join(', ')}, so its tests are skipped: ${reason}`);
     return null;
   }
   return {
@@ -39,13 +52,12 @@ export async function pythonWithOpenai(version: string): Promise<Python | null> 
 const PYTHON = process.platform === 'win32' ? 'python' : 'python3';
 
 /** Under its name only when it is whole: another test file may install at the same time. */
-async function install(version: string, folder: string): Promise<void> {
+async function install(packages: readonly string[], folder: string): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   const partial = await mkdtemp(`${folder}-`);
   try {
-    const wanted = `openai==${version}`;
     const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-    await run(PYTHON, [...args, '--target', join(partial, 'packages'), wanted], {
+    await run(PYTHON, [...args, '--target', join(partial, 'packages'), ...packages], {
       timeout: 300_000,
     });
     await rename(join(partial, 'packages'), folder).catch((error: unknown) => {
