@@ -124,7 +124,7 @@ export const en = {
   'usage.number_range': 'a number from {min} to {max}',
   'usage.auto_or_number': 'a number or auto',
 
-  'error.unreachable': 'No server answers at {url} ({reason}). Start one with: npm run serve',
+  'error.unreachable': 'No server answers at {url} ({reason}). Start one with: npx tunery serve',
   'error.api': 'The server refused: {message}',
   'error.api_param': 'The server refused ({param}): {message}',
   'error.key':
@@ -213,7 +213,7 @@ export const en = {
   'quick.try_sdk': 'Or with the openai package (save as ask.mjs, run node ask.mjs):',
   'quick.report': 'Report: {path}',
   'quick.exits':
-    'The server has stopped (--exit). These lines work again after: npm run serve -- --port {port} --data-dir {folder} --models-dir {models}',
+    'The server has stopped (--exit). These lines work again after: npx tunery serve --port {port} --data-dir {folder} --models-dir {models}',
   'quick.keeps': 'The server keeps answering at {url}. Ctrl-C stops it.',
   'quick.cancelling':
     'Stopping: cancelling the job and closing the server … (Ctrl-C again: at once)',

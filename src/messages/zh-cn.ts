@@ -123,7 +123,7 @@ export const zhCN: Record<MessageKey, string> = {
   'usage.number_range': '{min} 到 {max} 的数',
   'usage.auto_or_number': '数字或 auto',
 
-  'error.unreachable': '{url} 没有服务器应答（{reason}）。请先启动：npm run serve',
+  'error.unreachable': '{url} 没有服务器应答（{reason}）。请先启动：npx tunery serve',
   'error.api': '服务器拒绝了请求：{message}',
   'error.api_param': '服务器拒绝了请求（{param}）：{message}',
   'error.key':
@@ -211,7 +211,7 @@ export const zhCN: Record<MessageKey, string> = {
   'quick.try_sdk': '或使用 openai 包（存为 ask.mjs，运行 node ask.mjs）：',
   'quick.report': '报告：{path}',
   'quick.exits':
-    '服务器已停止（--exit）。运行以下命令后，上面的例子可继续使用：npm run serve -- --port {port} --data-dir {folder} --models-dir {models}',
+    '服务器已停止（--exit）。运行以下命令后，上面的例子可继续使用：npx tunery serve --port {port} --data-dir {folder} --models-dir {models}',
   'quick.keeps': '服务器继续在 {url} 提供服务。按 Ctrl-C 停止。',
   'quick.cancelling': '正在停止：取消任务并关闭服务器……（再按一次 Ctrl-C 立即停止）',
   'quick.failed': '快速开始失败：{reason}',

@@ -147,6 +147,6 @@ function refusesToBeOpen(host: string, directory: string): CodedError {
   const quoted = `'${directory.replaceAll("'", "'\\''")}'`;
   return new CodedError(
     'no_key_yet',
-    `On the address ${host} other machines could use this server, and it has no API key yet. Make one with \`npm run tunery -- keys create --data-dir ${quoted}\` and start again; or start with --allow-open (TUNERY_ALLOW_OPEN=1) to let everybody in.`,
+    `On the address ${host} other machines could use this server, and it has no API key yet. Make one with \`npx tunery keys create --data-dir ${quoted}\` and start again; or start with --allow-open (TUNERY_ALLOW_OPEN=1) to let everybody in.`,
   );
 }
