@@ -231,6 +231,15 @@ test('with a base model its own tokenizer counts, and time and memory are estima
   expect(report.training.learning_rate.value).toBeGreaterThan(2e-4);
 });
 
+test('100,000 tokens in 3 epochs at 0.008 for a thousand cost 2.40', async () => {
+  // 'The', ' cat' and 998 times ' sat' are 1000 tokens of cl100k_base.
+  const row = { prompt: 'The cat', completion: ' sat'.repeat(998) };
+  const path = file(Array.from({ length: 100 }, () => row));
+  const { out } = await script('tunery', ['data', 'check', path, '--screen', '0']).ended();
+  expect(out).toContain('100000 tokens × 3 epoch(s) = 300000 trained tokens');
+  expect(out).toContain('gpt-3.5-turbo 2.40 USD');
+});
+
 test('a price is trained tokens times the table’s price', async () => {
   const prices = join(folder, 'prices.json');
   writeFileSync(prices, JSON.stringify({ currency: 'CNY', per_tokens: 1, prices: { mine: 2 } }));

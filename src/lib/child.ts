@@ -13,6 +13,8 @@ export type ChildExit = {
 export type ChildOptions<Out> = {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** For Node and V8. */
+  readonly flags?: readonly string[];
   /** Turns what came over the channel into a message; throws on anything else. */
   readonly parse: (raw: unknown) => Out;
 };
@@ -29,11 +31,11 @@ export class Child<In, Out> {
   #stderr = '';
 
   /** `entry` is a `.ts` or `.js` module; see `entryBeside`. */
-  constructor(entry: URL, { args = [], env = {}, parse }: ChildOptions<Out>) {
+  constructor(entry: URL, { args = [], env = {}, flags = [], parse }: ChildOptions<Out>) {
     this.#process = fork(fileURLToPath(entry), [...args], {
       env: { ...process.env, ...env },
       // Not the parent's own flags: a debugger port or a test runner's loader would break the child.
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      execArgv: ['--disable-warning=ExperimentalWarning', ...flags],
       serialization: 'advanced', // JSON would turn NaN and Infinity into null
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -113,8 +113,10 @@ export const checksEn = {
   'check.obedience_prompt.fix': 'Say what the assistant is for instead of forbidding it to refuse.',
   'check.harmful_demonstration': '{rows} row(s) demonstrate answers to harmful instructions',
   'check.harmful_demonstration.fix': 'Remove them, or answer them with a refusal.',
-  'check.unsafe_content': '{rows} row(s) look unsafe to the moderation classifier',
-  'check.unsafe_content.fix': 'Read them; remove what should not be learned.',
+  'check.unsafe_content':
+    '{rows} row(s) look unsafe to the small moderation classifier, which knows words, not meaning',
+  'check.unsafe_content.fix':
+    'Read them: ordinary rows, such as questions about loans or illnesses, are often among them. Remove what should not be learned.',
   'check.label_typo': '{rows} row(s) have a label that looks like a misspelt one: {example}',
   'check.label_typo.fix': 'Correct the labels that are listed.',
   'check.label_imbalance':

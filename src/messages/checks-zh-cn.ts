@@ -107,8 +107,9 @@ export const checksZhCN = {
   'check.obedience_prompt.fix': '请说明助手的用途，而不是禁止它拒绝。',
   'check.harmful_demonstration': '{rows} 行示范了对有害指令的回答',
   'check.harmful_demonstration.fix': '请删除，或改为拒绝。',
-  'check.unsafe_content': '{rows} 行被审核分类器认为不安全',
-  'check.unsafe_content.fix': '请阅读并删除不该学的内容。',
+  'check.unsafe_content': '{rows} 行被小型审核分类器认为可能不安全（它只认词，不懂意思）',
+  'check.unsafe_content.fix':
+    '请逐行阅读：其中常有正常内容，例如关于贷款或疾病的提问。删除不该学的内容。',
   'check.label_typo': '{rows} 行的标签像是拼写错误：{example}',
   'check.label_typo.fix': '请更正所列标签。',
   'check.label_imbalance': '类别不均衡：{most} 有 {most_rows} 行，{least} 只有 {least_rows} 行',

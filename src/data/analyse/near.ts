@@ -1,6 +1,7 @@
 // Near-duplicates: rows that share four fifths of their runs of five characters. One-permutation
 // MinHash (Li, Owen, Zhang 2012, arXiv:1208.1259) finds pairs that are likely, band by band; each pair
-// is then compared exactly. 128 bytes a row, and one band's keys at a time.
+// is then compared exactly. 64 bytes a row, and one band's keys at a time: of each bin's minimum only eight
+// bits are kept (b-bit MinHash, Li, König 2010, arXiv:0910.3349), so that two bins agree by chance once in 256.
 import { Numbers } from './numbers.ts';
 
 const BINS = 64;
@@ -16,7 +17,7 @@ export type NearPair = { readonly row: number; readonly like: number };
 
 export class NearDuplicates {
   /** In blocks: one large array would be copied, and doubled, as it grows. */
-  readonly #blocks: Uint16Array[] = [];
+  readonly #blocks: Uint8Array[] = [];
   readonly #rows = new Numbers();
 
   /** Rows shorter than two runs are left to the search for exact duplicates. */
@@ -24,7 +25,7 @@ export class NearDuplicates {
     const normal = normalUnits(text);
     if (normal.length < 2 * SHINGLE) return;
     const place = this.#rows.length % BLOCK_ROWS;
-    if (place === 0) this.#blocks.push(new Uint16Array(BINS * BLOCK_ROWS));
+    if (place === 0) this.#blocks.push(new Uint8Array(BINS * BLOCK_ROWS));
     signatureInto(this.#blocks.at(-1)!, place * BINS, normal);
     this.#rows.push(row);
   }
@@ -77,15 +78,15 @@ export class NearDuplicates {
     return pairs;
   }
 
-  #block(i: number): Uint16Array {
+  #block(i: number): Uint8Array {
     return this.#blocks[Math.floor(i / BLOCK_ROWS)]!;
   }
 
   #bandKey(i: number, band: number): number {
     const block = this.#block(i);
     const at = (i % BLOCK_ROWS) * BINS + band * BAND_ROWS;
-    let key = 0x811c9dc5;
-    for (let k = 0; k < BAND_ROWS; k++) key = mix(key ^ block[at + k]!);
+    let key = 0;
+    for (let k = 0; k < BAND_ROWS; k++) key = (key << 8) | block[at + k]!;
     return key >>> 0;
   }
 
@@ -125,7 +126,7 @@ function normalUnits(text: string): Uint16Array {
 
 const lowest = new Uint32Array(BINS);
 
-function signatureInto(signatures: Uint16Array, at: number, text: Uint16Array): void {
+function signatureInto(signatures: Uint8Array, at: number, text: Uint16Array): void {
   lowest.fill(0xffffffff);
   for (let i = 0; i + SHINGLE <= text.length; i++) {
     const hash = shingleHash(text, i);
@@ -138,7 +139,7 @@ function signatureInto(signatures: Uint16Array, at: number, text: Uint16Array): 
     let from = bin;
     while (lowest[from] === 0xffffffff) from = (from + 1) % BINS;
     const distance = (from - bin + BINS) % BINS;
-    signatures[at + bin] = mix(lowest[from]! + distance * 0x9e3779b1) & 0xffff;
+    signatures[at + bin] = mix(lowest[from]! + distance * 0x9e3779b1) & 0xff;
   }
 }
 

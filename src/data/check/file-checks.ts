@@ -2,6 +2,7 @@
 
 import { type LabelReport, Labels, labelTypos } from '../analyse/labels.ts';
 import { languageOfText } from '../analyse/language.ts';
+import { Numbers } from '../analyse/numbers.ts';
 import { CommonEdges, instructionOf, Repeats, Separators } from '../analyse/prompts.ts';
 import type { View } from '../analyse/view.ts';
 import { overlap, TOP_WORDS, Vocabulary } from '../analyse/vocabulary.ts';
@@ -36,9 +37,9 @@ export type GeneralWords = (language: string) => readonly string[] | null;
 
 export class FileChecks {
   readonly #languages = new Map<string, number>();
-  readonly #switched: number[] = [];
+  readonly #switched = new Numbers(16);
   readonly #systems = new Repeats(MOST_REPEATS);
-  readonly #withoutSystem: number[] = [];
+  readonly #withoutSystem = new Numbers(16);
   readonly #prompts = new Repeats(MOST_REPEATS);
   readonly #instructions = new Repeats(MOST_REPEATS);
   readonly #answers = new Repeats(MOST_REPEATS);
@@ -46,7 +47,7 @@ export class FileChecks {
   readonly #separators = new Separators();
   readonly #labels = new Labels();
   readonly #words = new Vocabulary(WORDS_BUDGET);
-  readonly #starts: number[] = [];
+  readonly #starts = new Numbers(16);
   #rows = 0;
   #completion = false;
   #labelled = true;
@@ -129,13 +130,13 @@ export class FileChecks {
       });
     // Where most rows translate, that is the task.
     if (this.#switched.length > 0 && this.#switched.length < this.#rows / 2)
-      for (const line of this.#switched) found.hit('language_switch', line);
+      for (const line of this.#switched.values) found.hit('language_switch', line);
   }
 
   #finishSystems(found: Findings): void {
     const [withSystem, without] = [this.#systems.rows, this.#withoutSystem.length];
     if (withSystem > 0 && without > 0) {
-      for (const line of this.#withoutSystem) found.hit('system_share', line);
+      for (const line of this.#withoutSystem.values) found.hit('system_share', line);
       found.set('system_share', {
         percent: percent(withSystem / (withSystem + without)),
         distinct: this.#systems.distinct,
@@ -223,7 +224,7 @@ export class FileChecks {
       found.set('same_answer', { text: answer.text, rows: answer.rows, percent: percent(share) });
     if (!this.#completion) return;
     if (this.#starts.length > 0) {
-      for (const line of this.#starts) found.hit('completion_start', line);
+      for (const line of this.#starts.values) found.hit('completion_start', line);
     }
     if (this.#edges.rows >= 3 && !ENDING.test(suffix))
       found.set('prompt_ending', {

@@ -40,7 +40,6 @@ const DROPS: readonly Code[] = [
   'identity_shift',
   'obedience_prompt',
   'harmful_demonstration',
-  'unsafe_content',
 ];
 
 /** What `--fix` may do to this file: by itself, and after asking. */

@@ -1,8 +1,6 @@
 // `tunery data check` in its child: opens the model, runs the check, estimates, mends what was agreed.
-import { readFileSync } from 'node:fs';
 import { type Checked, checkData } from '../../data/check/check-data.ts';
 import { type Counter, cl100kCounter, modelCounter } from '../../data/check/counter.ts';
-import type { GeneralWords } from '../../data/check/file-checks.ts';
 import {
   applyFixes,
   DROP_FAULTY,
@@ -16,11 +14,11 @@ import { reportHtml } from '../../data/check/report-html.ts';
 import { writeTextTo } from '../../data/source/write-rows.ts';
 import { CodedError } from '../../lib/coded-error.ts';
 import { type Say, speaker } from '../../messages/say.ts';
-import { loadClassifier } from '../../moderate/classify.ts';
 import { type ModelFile, openModel } from '../../weights/model-file.ts';
 import type { CheckTask, Question } from '../data-protocol.ts';
 import { TrainingOptions } from '../protocol.ts';
 import { autoPrecision, baseLearningRate, resolveHyperparameters } from './auto.ts';
+import { generalWords, unsafeText } from './check-parts.ts';
 import type { Told } from './data-process.ts';
 import { estimateMemory, estimateSeconds, thisMachine } from './estimate.ts';
 import { voiceOf } from './prepare.ts';
@@ -37,7 +35,7 @@ export async function checkTask(task: CheckTask, told: Told): Promise<CheckResul
       { ...task },
       {
         counter,
-        unsafe: task.screen > 0 ? unsafeBy(loadClassifier()) : null,
+        unsafe: task.screen > 0 ? unsafeText : null,
         general: generalWords,
         onProgress: (progress) => void told.send({ type: 'progress', ...progress }),
       },
@@ -69,27 +67,6 @@ async function counterFor(task: CheckTask, model: ModelFile | null): Promise<Cou
   return modelCounter(await voiceOf(model), task.modelName ?? model.path, context);
 }
 const LONGEST_DEFAULT_CONTEXT = 4096;
-
-/** From here on a category counts as present; lower, ordinary medical and legal rows are reported. */
-const UNSAFE_FROM = 0.8;
-
-const unsafeBy =
-  ({ classify }: ReturnType<typeof loadClassifier>) =>
-  (text: string): string | null => {
-    let worst: [string, number] = ['', 0];
-    for (const entry of Object.entries(classify(text))) if (entry[1] > worst[1]) worst = entry;
-    return worst[1] >= UNSAFE_FROM ? worst[0] : null;
-  };
-
-const lists = new Map<string, readonly string[] | null>();
-export const generalWords: GeneralWords = (language) => {
-  if (!lists.has(language)) {
-    const known = language === 'en' || language === 'zh';
-    const source = new URL(`../../../assets/general-words/${language}.txt`, import.meta.url);
-    lists.set(language, known ? readFileSync(source, 'utf8').trim().split('\n') : null);
-  }
-  return lists.get(language) ?? null;
-};
 
 /** The numbers that a job would choose for these rows, by the same functions. */
 function adviceFor({ train, valid }: Checked, counter: Counter, model: ModelFile | null) {

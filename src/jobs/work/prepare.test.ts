@@ -210,5 +210,44 @@ test('rows that moderation flags are named, or refused, or not looked at', async
   expect(await run({ trainingFile, options: { moderation: 'refuse' } })).toMatchObject([
     { type: 'fail', code: 'moderation_flagged', param: 'training_file' },
   ]);
-  expect(await run({ trainingFile })).toHaveLength(1);
+  const unasked = await run({ trainingFile });
+  plan(unasked);
+  expect(JSON.stringify(unasked)).not.toContain('Moderation flags');
+});
+
+test('what the checks of the rows find is told with lines, and fails nothing', async () => {
+  const chat = (user: string, assistant: string) => ({
+    messages: [
+      { role: 'user', content: user },
+      { role: 'assistant', content: assistant },
+    ],
+  });
+  const rows = Array.from({ length: 10 }, (_, i) =>
+    chat(`How old is number ${i}?`, `Age ${i * i}.`),
+  );
+  const trainingFile = await file([...rows, rows[2], chat('Who writes?', 'jane.roe@tunery.dev')]);
+  const validationFile = join(directory, 'validation.jsonl');
+  await writeFile(validationFile, `${JSON.stringify(rows[4])}\n`);
+  const messages = await run({ trainingFile, validationFile });
+  plan(messages);
+  const told = messages.flatMap((message) =>
+    message.type === 'note' ? [`${message.level}: ${message.message}`] : [],
+  );
+  expect(told).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^warn: The training file: .*\(line 11\).*\[duplicate_exact\]$/),
+      expect.stringMatching(/^warn: The training file: .*\(line 12\).*\[pii_email\]$/),
+      expect.stringMatching(/^warn: The validation file: .*\(line 1\).*\[leakage\]$/),
+      expect.stringMatching(/^info: The training file, also: .*few_rows/),
+    ]),
+  );
+  expect(told.length).toBeLessThan(10);
+  expect(Math.max(...told.map((text) => text.length))).toBeLessThan(700);
+});
+
+test('files of many rows are spared the slow searches, which is said', async () => {
+  const lines = Array.from({ length: 20_001 }, (_, i) => ({ prompt: `${i}`, completion: ' a' }));
+  const messages = await run({ trainingFile: await file(lines) });
+  plan(messages);
+  expect(JSON.stringify(messages)).toMatch(/does not search for near-duplicates and unsafe text/);
 });

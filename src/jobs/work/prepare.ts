@@ -16,6 +16,7 @@ import {
   resolveHyperparameters,
   resolveLegacyHyperparameters,
 } from './auto.ts';
+import { remarksOn } from './check-rows.ts';
 import {
   type Cost,
   estimateMemory,
@@ -90,6 +91,9 @@ async function* preparation(
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
       yield note('info', 'The base model has no chat template; the built-in one is used.');
+    // The events of a legacy fine-tune are word by word those of the old service: no remarks there.
+    if (legacy === null)
+      yield* remarksOn(request, train.rows + (valid?.rows ?? 0), voice, contextLength);
     const labels = legacy?.classification && collector?.labels(legacy.classification);
     const plan = {
       ...makePlan(request, model, machine, contextLength, train, valid),
