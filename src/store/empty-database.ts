@@ -1,16 +1,16 @@
-// Unpacks the database cluster that ships with the package. `initdb` inside PGlite takes seconds, and a
-// first start should take one.
+// Unpacks the database cluster that ships with the package. `initdb` inside PGlite and the migrations take
+// seconds, and a first start should take one.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import { promisify } from 'node:util';
-import { brotliDecompress } from 'node:zlib';
+import { zstdDecompress } from 'node:zlib';
 
-const ARCHIVE = new URL('../../assets/empty-database.tar.br', import.meta.url);
+const ARCHIVE = new URL('../../assets/empty-database.tar.zst', import.meta.url);
 const BLOCK = 512; // bytes; POSIX.1-1988 (ustar): a header block, then the content in whole blocks
 
 export async function unpackEmptyDatabase(directory: string): Promise<void> {
-  const tar = await promisify(brotliDecompress)(await readFile(ARCHIVE));
+  const tar = await promisify(zstdDecompress)(await readFile(ARCHIVE));
   mkdirSync(directory, { recursive: true });
   for (let at = 0; at + BLOCK <= tar.length && tar[at] !== 0; ) {
     const name = text(tar, at, 100);

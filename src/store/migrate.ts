@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 // The same place seen from src/ and from dist/: tsc copies no SQL.
 const MIGRATIONS = new URL('../../src/store/migrations/', import.meta.url);
 
-export async function migrate(database: Database): Promise<void> {
+export async function migrate(database: Pick<Database, 'query' | 'script'>): Promise<void> {
   await database.script(
     'create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())',
   );

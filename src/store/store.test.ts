@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { addFile, temporaryFolder, temporaryStore } from '../testing/temporary-store.ts';
+import { openDatabase } from './database.ts';
 import { deleteFile, getFile, listFiles } from './files.ts';
+import { migrate } from './migrate.ts';
 import { openStore } from './store.ts';
 
 const writer = fileURLToPath(new URL('../testing/store-writer.ts', import.meta.url));
@@ -31,6 +33,16 @@ test('a data directory that cannot be made is refused with what to do', async ()
 test.skipIf(process.platform !== 'linux')('neither is one in a place that takes none', async () => {
   const refused = expect(openStore('/proc/tunery/data')).rejects;
   await refused.toMatchObject({ code: 'data_directory_not_writable' });
+});
+
+test('the database that ships with the package has the tables of all migrations', async () => {
+  const COLUMNS =
+    "select table_name, column_name, data_type, is_nullable, column_default from information_schema.columns where table_schema = 'public' order by 1, 2";
+  const { database } = await temporaryStore();
+  const fresh = await openDatabase('memory://');
+  await migrate(fresh);
+  expect(await database.query(COLUMNS)).toEqual(await fresh.query(COLUMNS));
+  await fresh.close();
 });
 
 test('kill -9 loses nothing that was acknowledged and leaves no lock behind', async () => {
