@@ -243,7 +243,8 @@ export const checksEn = {
   'arg.skip_near': 'do not search for near-duplicates',
   'arg.screen': 'rows that the classifier of unsafe content reads, spread over the file',
 
-  'datatool.model_missing': 'There is no base model "{name}". Known here: {known}',
+  'datatool.model_missing':
+    'There is no base model "{name}" here. Known: {known}. Name a GGUF file, or the folder of models with --data-dir or --models-dir',
   'datatool.progress': '{rows} rows of {file}',
   'datatool.progress_near': 'comparing {rows} rows',
   'datatool.has_errors': '{errors} error(s): a fine-tuning job would refuse these rows',

@@ -223,7 +223,8 @@ export const checksZhCN = {
   'arg.skip_near': '不查找近似重复',
   'arg.screen': '由不安全内容分类器阅读的行数，均匀分布',
 
-  'datatool.model_missing': '没有基础模型“{name}”。已知的有：{known}',
+  'datatool.model_missing':
+    '这里没有基础模型“{name}”。已知的有：{known}。请指定 GGUF 文件，或用 --data-dir 或 --models-dir 指定模型所在的文件夹',
   'datatool.progress': '{file}：{rows} 行',
   'datatool.progress_near': '正在比较 {rows} 行',
   'datatool.has_errors': '{errors} 个错误：微调任务会拒绝这些数据',
