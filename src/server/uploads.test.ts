@@ -225,6 +225,13 @@ test('an upload expires after an hour, its file after the life that was asked fo
   });
 });
 
+test('an upload of no bytes, as the tests of the official clients begin one, is an empty file', async () => {
+  const { id, bytes } = await begin(0, { purpose: 'user_data' });
+  expect(bytes).toBe(0);
+  const { status, file } = await client().uploads.complete(id, { part_ids: [] });
+  expect([status, file?.bytes]).toEqual(['completed', 0]);
+});
+
 test('a part and an upload have a largest size', async () => {
   const small = client({ partLimit: 10, uploadLimit: 25 });
   const announce = (bytes: number) =>
@@ -247,7 +254,7 @@ test.each([
   [{ filename: 'a\nb' }, 'filename'],
   [{ filename: 'x'.repeat(300) }, 'filename'],
   [{ purpose: 'fun' }, 'purpose'],
-  [{ bytes: 0 }, 'bytes'],
+  [{ bytes: -1 }, 'bytes'],
   [{ bytes: 1.5 }, 'bytes'],
   [{ bytes: '5' }, 'bytes'],
   [{ bytes: 8 * 1024 ** 3 + 1 }, 'bytes'],
