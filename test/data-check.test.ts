@@ -271,6 +271,7 @@ test('the page holds the findings and nothing that must be loaded', async () => 
   const html = join(folder, 'report.html');
   await check(file([chat('<b>q</b> is it?', 'yes, it is')]), '--html', html);
   const page = readFileSync(html, 'utf8');
+  expect(page).toContain('<html lang="en">'); // for screen readers
   expect(page).toContain('too_few_rows');
   expect(page).not.toMatch(/<script|https?:\/\/(?!arxiv)|<link/);
 });

@@ -20,11 +20,11 @@ export function reportHtml(report: Report, speak: Say): string {
     `<ul>${[...trainingText(report, speak)].map((line) => `<li>${escapeHtml(line.trim())}</li>`).join('')}</ul>`,
     ...files.map((file) => fileHtml(file, report, speak)),
   ];
-  return page(title, body.join('\n'));
+  return page(title, body.join('\n'), speak);
 }
 
-export const page = (title: string, body: string) => `<!doctype html>
-<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+export const page = (title: string, body: string, speak: Say) => `<!doctype html>
+<html lang="${speak('cli.language')}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
 <body>
 ${body}

@@ -56,5 +56,5 @@ export function previewHtml(rows: readonly PreviewRow[], speak: Say, tokens: boo
           .join('')}</pre>`,
     ),
   ]);
-  return page(speak('preview.title'), body.join('\n'));
+  return page(speak('preview.title'), body.join('\n'), speak);
 }
