@@ -52,7 +52,8 @@ export async function run({ only, json }: Flags): Promise<boolean> {
     for (const [name, runTests] of Object.entries(SUITES))
       if (wanted(name)) suites.push(...(await suiteOf(server, made, runTests)));
     const clients = wanted('clients') ? await runClientTests() : [];
-    for (const { file, passed, total } of clients) say(`${file}: ${passed} of ${total}`);
+    for (const { file, passed, total, failures } of clients)
+      say([`${file}: ${passed} of ${total}`, ...failures].join('\n  FAILED '));
     const lines: LineResult[] = [];
     for (const scenario of SCENARIOS)
       if (wanted('checklist') || only === `line-${scenario.line}`)

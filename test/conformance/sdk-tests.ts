@@ -163,7 +163,11 @@ export async function runClientTests(): Promise<ClientTests[]> {
     .map(({ name, assertionResults }) => {
       const ran = assertionResults.filter(({ status }) => stateOf(status) !== 'skipped');
       const passed = ran.filter(({ status }) => status === 'passed').length;
-      return { file: name.slice(name.indexOf('test/clients/')), passed, total: ran.length };
+      const failures = ran
+        .filter(({ status }) => status === 'failed')
+        .map(({ title, failureMessages: [why = ''] }) => `${title}: ${why.split('\n')[0]}`);
+      const file = name.slice(name.indexOf('test/clients/'));
+      return { file, passed, total: ran.length, failures };
     })
     .sort((a, b) => a.file.localeCompare(b.file));
 }
