@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { GeneralWords } from '../../data/check/file-checks.ts';
 import { loadClassifier } from '../../moderate/classify.ts';
 
-/** From here on a row is named. Of 17,000 ordinary rows (questions to a bank, sums, tool calls, medical
- *  questions) 0.1 % reach it; 0.4 % reach 0.8. */
+/** From here on a row is named. Of 8,300 ordinary rows (questions to a bank, sums, tool calls, answers
+ *  of doctors) 18 reach it, 13 of them Chinese questions about loans; 59 reach 0.8. */
 const UNSAFE_FROM = 0.95;
 
 /** The worst category of a text; null for one that is not unsafe. */

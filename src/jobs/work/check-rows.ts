@@ -10,7 +10,7 @@ import { generalWords, unsafeText } from './check-parts.ts';
 
 /** The search for near-duplicates and the classifier take a millisecond a row: above this, a job does
  *  without them. */
-export const FULLY_CHECKED_ROWS = 20_000;
+const FULLY_CHECKED_ROWS = 20_000;
 /** Rows that the classifier looks at, spread over each file: two seconds. */
 const SCREENED_ROWS = 2000;
 
