@@ -154,6 +154,7 @@ export type ClientTests = {
   readonly file: string;
   readonly passed: number;
   readonly total: number;
+  readonly failures: readonly string[];
 };
 
 /** Our own tests through older clients and command lines, each against a server of its own. */
