@@ -8,8 +8,8 @@ export function weightLimit(arch: string = process.arch, flags: string = cpuFlag
   return /\b(avx512_vnni|avx_vnni|amx_int8)\b/.test(flags) ? 127 : 63;
 }
 
-/** Empty where the system does not tell. */
-function cpuFlags(): string {
+/** As Linux names them on x86; empty where the system does not tell. */
+export function cpuFlags(): string {
   try {
     return /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
   } catch {

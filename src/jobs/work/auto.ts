@@ -1,6 +1,5 @@
 // Every `auto` of a job, turned into a number: one documented function per knob.
-import { readFileSync } from 'node:fs';
-import { arch, platform } from 'node:os';
+import { cpuFlags } from '../../runtime/cpu.ts';
 import type { Hyperparameters } from '../protocol.ts';
 
 export type ResolvedHyperparameters = {
@@ -56,19 +55,12 @@ export function baseLearningRate(parameters: number): number {
   return Math.min(5e-3, Number((2e-4 * factor).toPrecision(2)));
 }
 
-/** int8 where it is known to be faster: x86 with AVX2, and layers large enough to repay quantising. */
-export function autoPrecision(hiddenSize: number, cpuFlags = readCpuFlags()): 'int8' | 'f32' {
-  return hiddenSize >= SMALLEST_INT8_LAYER && cpuFlags.has('avx2') ? 'int8' : 'f32';
+/** int8 where it is known to be faster: x86 with AVX2 on a system that tells, and layers large enough to
+ *  repay quantising; else the exact form, which is the safe one. */
+export function autoPrecision(
+  hiddenSize: number,
+  flags: ReadonlySet<string> = new Set(cpuFlags().trim().split(/\s+/)),
+): 'int8' | 'f32' {
+  return hiddenSize >= SMALLEST_INT8_LAYER && flags.has('avx2') ? 'int8' : 'f32';
 }
 const SMALLEST_INT8_LAYER = 256;
-
-/** Empty where the system does not tell: then the exact form is the safe one. */
-function readCpuFlags(): ReadonlySet<string> {
-  if (platform() !== 'linux' || arch() !== 'x64') return new Set();
-  try {
-    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
-    return new Set(flags.trim().split(/\s+/));
-  } catch {
-    return new Set();
-  }
-}
