@@ -83,13 +83,15 @@ const turnedWidth = (size: number) => Math.min(TURNED, size & -size);
 function turnRows(values: Float32Array, width: number): void {
   const signs = Array.from({ length: width }, (_, i) => rudinShapiro(i) / Math.sqrt(width));
   for (let start = 0; start < values.length; start += width) {
-    for (let i = 0; i < width; i++) values[start + i]! *= signs[i]!;
+    const end = start + width;
+    for (let i = start; i < end; i++) values[i]! *= signs[i - start]!;
     for (let half = 1; half < width; half *= 2)
-      for (let i = start; i < start + width; i += 2 * half)
-        for (let j = i; j < i + half; j++) {
-          const [a, b] = [values[j]!, values[j + half]!];
+      for (let i = start; i < end; i += 2 * half)
+        for (let j = i, k = i + half; j < i + half; j++, k++) {
+          const a = values[j]!; // one pattern for both would build an array, at twice the time
+          const b = values[k]!;
           values[j] = a + b;
-          values[j + half] = a - b;
+          values[k] = a - b;
         }
   }
 }
@@ -139,11 +141,13 @@ function columnScales(weight: Float32Array, outSize: number, back: boolean, limi
   const inSize = weight.length / outSize;
   const scales = new Float32Array(back ? inSize : outSize);
   for (let o = 0, at = 0; o < outSize; o++) {
+    let most = 0;
     for (let i = 0; i < inSize; i++, at++) {
       const size = Math.abs(weight[at]!);
-      const column = back ? i : o;
-      if (size > scales[column]!) scales[column] = size;
+      if (size > most) most = size;
+      if (back && size > scales[i]!) scales[i] = size;
     }
+    if (!back) scales[o] = most;
   }
   return scales.map((size) => size / limit || 1);
 }
