@@ -2,12 +2,12 @@
 // the official client to talk to it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import OpenAI from 'openai';
+import OpenAI, { toFile } from 'openai';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const QUICKSTART = fileURLToPath(new URL('../../assets/quickstart/', import.meta.url));
@@ -67,12 +67,24 @@ export async function baseModel({ openai }: BenchServer): Promise<string> {
 
 export type Job = OpenAI.FineTuning.FineTuningJob & { tunery: Record<string, unknown> };
 
-/** A job on the rows of the quickstart; resolves when it exists. */
-export async function createJob(server: BenchServer, n_epochs: number): Promise<string> {
+/** A job on the rows of the quickstart, of which the last `heldOut` are for validation; resolves when it
+ *  exists. */
+export async function createJob(
+  server: BenchServer,
+  n_epochs: number,
+  heldOut = 10,
+): Promise<string> {
   const { openai } = server;
-  const upload = (name: string) =>
-    openai.files.create({ purpose: 'fine-tune', file: createReadStream(join(QUICKSTART, name)) });
-  const [training, validation] = [await upload('train.jsonl'), await upload('valid.jsonl')];
+  const rows = ['train.jsonl', 'valid.jsonl'].flatMap((name) =>
+    readFileSync(join(QUICKSTART, name), 'utf8').trimEnd().split('\n'),
+  );
+  const upload = async (name: string, part: string[]) =>
+    openai.files.create({
+      purpose: 'fine-tune',
+      file: await toFile(Buffer.from(`${part.join('\n')}\n`), name),
+    });
+  const training = await upload('train.jsonl', rows.slice(0, -heldOut));
+  const validation = await upload('valid.jsonl', rows.slice(-heldOut));
   const job = await openai.fineTuning.jobs.create({
     model: await baseModel(server),
     training_file: training.id,
