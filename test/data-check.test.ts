@@ -126,6 +126,37 @@ test('broken JSON is named with line and column', async () => {
   expect(find('truncated')?.details).toMatchObject([{ line: 3, column: 15 }]);
 });
 
+test('preference rows are judged as the upload judges them', async () => {
+  const answer = (content: string) => [{ role: 'assistant', content }];
+  const row = (i: number, more: object = {}) => ({
+    input: { messages: [{ role: 'user', content: `How does one greet guest ${i}?` }] },
+    preferred_output: answer(`Good evening, guest number ${i}.`),
+    non_preferred_output: answer(`What do you want, number ${i}?`),
+    ...more,
+  });
+  const sound = Array.from({ length: 12 }, (_, i) => row(i));
+  const { report } = await check(file(sound));
+  expect([report.ok, report.train.shape]).toEqual([true, 'preference']);
+  const bad = await check(
+    file([
+      ...sound,
+      row(12, { preferred_output: [] }),
+      row(13, { non_preferred_output: undefined }),
+      row(14, { preferred_completion: answer('x') }),
+      { input: { messages: [] } },
+    ]),
+  );
+  expect(bad.report.ok).toBe(false);
+  const places = (code: string) => bad.find(code)?.details.map(({ line, path }) => [line, path]);
+  expect(places('one_answer')).toEqual([[13, 'preferred_output']]);
+  expect(places('key_missing')).toEqual([
+    [14, 'non_preferred_output'],
+    [16, 'preferred_output'],
+    [16, 'non_preferred_output'],
+  ]);
+  expect(places('two_spellings')).toEqual([[15, '']]);
+});
+
 test('no-break spaces from a web page are named, and --fix replaces them', async () => {
   const row = JSON.stringify(chat('q', 'a')).replaceAll(':', ':\u00a0');
   const path = file(Array.from({ length: 12 }, (_, i) => row.replace('"q"', `"q${i}"`)));

@@ -160,6 +160,21 @@ describe('preferences', () => {
     expect((await convert(file([row]), 'preference')).rows).toEqual([pair]);
   });
 
+  test('what the API would refuse is not made, and not read', async () => {
+    const chosen = [user('q'), assistant('good'), user('more'), assistant('better')];
+    const long = { chosen, rejected: [user('q'), assistant('bad')] };
+    const { rows, lost } = await convert(file([long]), 'preference');
+    expect([rows, lost]).toEqual([[''], ['several_messages']]);
+    const crossed = { ...pair, preferred_output: undefined, preferred_completion: [] };
+    await expect(convert(file([pair, crossed]), 'chosen-rejected')).rejects.toThrow(
+      /line 2: the line mixes two spellings of its answers: .*preferred_completion/,
+    );
+    const two = { ...pair, non_preferred_output: [assistant('a'), assistant('b')] };
+    await expect(convert(file([two]), 'chat')).rejects.toThrow(
+      /line 1, non_preferred_output: expected exactly one assistant message, got 2/,
+    );
+  });
+
   test('as chat, the rejected answer is lost, and that is said', async () => {
     const { rows, lost } = await convert(file([pair]), 'chat');
     expect([rows, lost]).toEqual([[{ messages: [user('q'), assistant('good')] }], ['rejected']]);

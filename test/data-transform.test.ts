@@ -193,6 +193,13 @@ test('a common beginning is stripped, examples are put in front, lengths are buc
     ['user', undefined],
     ['assistant', undefined],
   ]);
+  const input = chats[1]!.messages.slice(0, 1);
+  const better = [{ role: 'assistant', content: 'a' }];
+  const { parts: pairs } = await transform(
+    [{ input: { messages: input }, preferred_output: better, non_preferred_output: better }],
+    [{ do: 'strip-prefix', prefix: 'Classify the item: ' }],
+  );
+  expect(pairs[0]![0].input.messages[0].content).toBe('thing x');
   const { parts: buckets } = await transform(rows, [{ do: 'bucket', rows: 2 }]);
   const lengths = buckets[0]!.map((row) => row.prompt.length);
   expect(Math.abs(lengths[0]! - lengths[1]!)).toBe(1);

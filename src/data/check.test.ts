@@ -29,6 +29,14 @@ async function check(content: string | Buffer) {
   }
 }
 
+/** A preference row; a field that is undefined is not there. */
+const pair = (word = 'output', fields: object = {}) => ({
+  input: { messages: [user] },
+  [`preferred_${word}`]: [assistant],
+  [`non_preferred_${word}`]: [{ ...assistant, content: 'b' }],
+  ...fields,
+});
+
 const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } };
 test.each<[string, string]>([
   ['a plain chat row', GOOD],
@@ -66,9 +74,103 @@ test.each<[string, string]>([
   ],
   ['text parts', chat({ role: 'user', content: [{ type: 'text', text: 'q' }] }, assistant)],
   ['prompt and completion', '{"prompt":"","completion":" a"}'],
+  ['preferences', JSON.stringify(pair())],
+  ['preferences in the other spelling', JSON.stringify(pair('completion'))],
+  [
+    'preferences with tools and a conversation',
+    JSON.stringify(
+      pair('output', {
+        input: {
+          messages: [{ role: 'system', content: 's' }, user, { ...assistant, weight: 0 }, user],
+          tools: [{ type: 'function', function: { name: 'f' } }],
+          parallel_tool_calls: true,
+        },
+        preferred_output: [{ role: 'assistant', tool_calls: [call] }],
+      }),
+    ),
+  ],
+  [
+    'either spelling in one file',
+    `${JSON.stringify(pair())}\n${JSON.stringify(pair('completion'))}`,
+  ],
 ])('%s passes', async (_, content) => {
   expect((await check(content)).problems).toEqual([]);
 });
+
+const PREFERENCE_FAULTS: readonly [what: string, fields: object, path: string, key: string][] = [
+  ['no input', { input: undefined }, 'input', 'data.key_missing'],
+  ['input as text', { input: 'q' }, 'input', 'data.wrong_type'],
+  ['no messages in the input', { input: {} }, 'input.messages', 'data.key_missing'],
+  ['an empty conversation', { input: { messages: [] } }, 'input.messages', 'data.empty'],
+  [
+    'an extra key in the input',
+    { input: { messages: [user], x: 1 } },
+    'input.x',
+    'data.unknown_key',
+  ],
+  ['an extra key', { score: 1 }, 'score', 'data.unknown_key'],
+  [
+    'an unknown role in the input',
+    { input: { messages: [user, { role: 'bot', content: 'b' }] } },
+    'input.messages[1].role',
+    'data.wrong_role',
+  ],
+  [
+    'a tool without a name',
+    { input: { messages: [user], tools: [{ type: 'function' }] } },
+    'input.tools[0]',
+    'data.bad_tool',
+  ],
+  ['no preferred answer', { preferred_output: undefined }, 'preferred_output', 'data.key_missing'],
+  [
+    'no rejected answer',
+    { non_preferred_output: undefined },
+    'non_preferred_output',
+    'data.key_missing',
+  ],
+  ['an answer as text', { preferred_output: 'a' }, 'preferred_output', 'data.wrong_type'],
+  ['a null answer', { preferred_output: null }, 'preferred_output', 'data.wrong_type'],
+  ['an answer without messages', { preferred_output: [] }, 'preferred_output', 'data.one_answer'],
+  [
+    'an answer of two messages',
+    { non_preferred_output: [assistant, assistant] },
+    'non_preferred_output',
+    'data.one_answer',
+  ],
+  [
+    'an answer of the user',
+    { preferred_output: [user] },
+    'preferred_output[0].role',
+    'data.answer_role',
+  ],
+  [
+    'an answer without a role',
+    { preferred_output: [{ content: 'a' }] },
+    'preferred_output[0].role',
+    'data.role_missing',
+  ],
+  [
+    'an empty answer',
+    { preferred_output: [{ role: 'assistant', content: '' }] },
+    'preferred_output[0].content',
+    'data.empty',
+  ],
+  [
+    'an answer with a weight',
+    { preferred_output: [{ ...assistant, weight: 1 }] },
+    'preferred_output[0].weight',
+    'data.unknown_key',
+  ],
+  ['two spellings', { preferred_completion: [assistant] }, '', 'data.two_spellings'],
+  [
+    'one answer in each spelling',
+    { non_preferred_output: undefined, non_preferred_completion: [assistant] },
+    '',
+    'data.two_spellings',
+  ],
+  ['messages beside the answers', { messages: [user, assistant] }, '', 'data.both_formats'],
+  ['a prompt beside the answers', { prompt: 'q' }, '', 'data.both_formats'],
+];
 
 test.each<[string, string | Buffer, [number, string, string]]>([
   ['an empty file', '', [0, '', 'data.empty_file']],
@@ -83,7 +185,6 @@ test.each<[string, string | Buffer, [number, string, string]]>([
   ['one message', '{"message":{"role":"user"}}', [1, 'message', 'data.message_key']],
   ['a number', '1', [1, '', 'data.wrong_type']],
   ['other keys', '{"text":"x"}', [1, '', 'data.unknown_format']],
-  ['preference rows', '{"input":{},"preferred_output":[]}', [1, '', 'data.preference']],
   ['mixed formats', `${GOOD}\n{"prompt":"p","completion":"c"}`, [2, '', 'data.mixed']],
   ['both formats in a line', '{"messages":[],"prompt":"p"}', [1, '', 'data.both_formats']],
   [
@@ -130,6 +231,14 @@ test.each<[string, string | Buffer, [number, string, string]]>([
     [1, 'messages[0].content', 'data.wrong_type'],
   ],
   ['an empty completion', '{"prompt":"p","completion":""}', [1, 'completion', 'data.empty']],
+  ['mixed with chat', `${GOOD}\n${JSON.stringify(pair())}`, [2, '', 'data.mixed']],
+  ...PREFERENCE_FAULTS.map(
+    ([what, fields, path, key]): [string, string, [number, string, string]] => [
+      what,
+      `${JSON.stringify(pair())}\n${JSON.stringify(pair('output', fields))}`,
+      [2, path, key],
+    ],
+  ),
 ])('%s is one problem, with its place', async (_, content, expected) => {
   const { problems } = await check(content);
   expect(problems.map(({ line, path, key }) => [line, path, key])).toEqual([expected]);

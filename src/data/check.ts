@@ -1,6 +1,7 @@
 // The structural check of a training file: every problem in line order, and what the file holds.
+import type { Format } from './formats/format.ts';
 import { describe, type Problem } from './problems.ts';
-import { type Format, readExamples } from './read-examples.ts';
+import { readExamples } from './read-examples.ts';
 
 /** OpenAI's minimum for fine-tuning jobs. */
 export const MIN_EXAMPLES = 10;

@@ -51,6 +51,6 @@ export const explain = ({ key, params }: Problem, speak: Say) => ({
 
 function examplePlace({ example, path }: Problem): string {
   if (example === 0) return '';
-  const message = /^messages\[(\d+)\]/.exec(path)?.[1];
+  const message = /^(?:input\.)?messages\[(\d+)\]/.exec(path)?.[1];
   return `Example ${example}, ${message === undefined ? '' : `message ${Number(message) + 1} `}`;
 }

@@ -2,12 +2,13 @@
 // Never stops at the first problem and never throws for what the file holds.
 
 import type { Params } from '../messages/say.ts';
-import { type ChatExample, chatFindings, isObject, nameOf } from './formats/chat.ts';
-import { type CompletionExample, completionFindings } from './formats/completion.ts';
+import { type ChatExample, isObject, nameOf } from './formats/chat.ts';
+import type { CompletionExample } from './formats/completion.ts';
+import { type Format, findingsOf, formatOf } from './formats/format.ts';
+import type { PreferenceExample } from './formats/preference.ts';
 import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
 import { type Finding, finding, type Problem, type ProblemKey } from './problems.ts';
 
-export type Format = 'chat' | 'completion';
 export type Example = {
   readonly kind: 'example';
   readonly line: number;
@@ -15,7 +16,10 @@ export type Example = {
 } & (
   | { readonly format: 'chat'; readonly value: ChatExample }
   | { readonly format: 'completion'; readonly value: CompletionExample }
+  | { readonly format: 'preference'; readonly value: PreferenceExample }
 );
+/** Those that say what to answer, and not only which of two answers is better. */
+export type SupervisedExample = Exclude<Example, { readonly format: 'preference' }>;
 
 export async function* readExamples(path: string): AsyncGenerator<Example | Problem> {
   let format: Format | null = null;
@@ -46,9 +50,7 @@ export async function* readExamples(path: string): AsyncGenerator<Example | Prob
       yield problem(line.line, examples, finding('', 'data.mixed', params));
       continue;
     }
-    const findings = [
-      ...(found === 'chat' ? chatFindings(parsed.value) : completionFindings(parsed.value)),
-    ];
+    const findings = [...findingsOf(found, parsed.value)];
     for (const item of findings) yield problem(line.line, examples, item);
     if (findings.length === 0) yield asExample(line.line, examples, found, parsed.value);
   }
@@ -108,16 +110,4 @@ function endsEarly(text: string, reason: string): boolean {
   const position = /at position (\d+)/.exec(reason)?.[1];
   if (position === undefined) return reason.includes('Unexpected end');
   return Number(position) >= text.trimEnd().length;
-}
-
-function formatOf(value: Json): Format | Finding {
-  const chat = 'messages' in value;
-  const completion = 'prompt' in value || 'completion' in value;
-  if (chat && completion) return finding('', 'data.both_formats');
-  if (chat) return 'chat';
-  if (completion) return 'completion';
-  if ('preferred_output' in value || 'preferred_completion' in value)
-    return finding('', 'data.preference');
-  if ('message' in value) return finding('message', 'data.message_key');
-  return finding('', 'data.unknown_format', { got: Object.keys(value).slice(0, 5).join(', ') });
 }

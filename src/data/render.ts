@@ -7,7 +7,7 @@ import { type RenderOptions, renderChat, TemplateError } from '../tokenizer/temp
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ChatExample } from './formats/chat.ts';
 import type { CompletionExample } from './formats/completion.ts';
-import type { Example } from './read-examples.ts';
+import type { SupervisedExample } from './read-examples.ts';
 import type { Row } from './row.ts';
 
 /** The model's side of rendering. */
@@ -29,7 +29,7 @@ export type RenderedRow = {
 /** Throws TemplateError where the model's template cannot print the example. */
 export function renderRow(
   voice: Voice,
-  example: Pick<Example, 'format' | 'value'>,
+  example: Pick<SupervisedExample, 'format' | 'value'>,
   contextLength: number,
 ): RenderedRow {
   const row =

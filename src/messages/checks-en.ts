@@ -224,6 +224,8 @@ export const checksEn = {
 
   'cli.language': 'en',
   'cli.data': 'Check, convert, change and look at training data',
+  'convert.lost.several_messages':
+    'an answer is not one message of the assistant; the row was left out',
   'cli.data.check': 'Report what is wrong with a training file, and mend it',
   'cli.data.preview': 'Show what the model will see, with what it learns from',
   'cli.data.convert': 'Write a file in another form of training rows',

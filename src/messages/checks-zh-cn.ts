@@ -193,6 +193,7 @@ export const checksZhCN = {
   'report.machine_unknown': '本机所需时间和内存取决于基础模型；请用 --model 指定',
   'report.prices': '在别处的价格：{prices}',
   'report.no_findings': '没有发现问题。',
+  'convert.lost.several_messages': '某个答案不是恰好一条 assistant 消息；该行已略去',
   'report.sum': '{errors} 个错误，{warnings} 个警告',
   'report.valid': '（验证集）',
   'report.severity.error': '错误',

@@ -239,14 +239,25 @@ export const en = {
     'Write each example as a JSON object on a line of its own, without the list around them.',
   'data.unknown_format':
     'Unexpected file format, expected either prompt/completion pairs or chat messages; got the keys: {got}',
-  'data.unknown_format.fix': "Give every line either 'messages' or 'prompt' and 'completion'.",
-  'data.both_formats': "the line has 'messages' as well as 'prompt' or 'completion'",
+  'data.unknown_format.fix':
+    "Give every line either 'messages', or 'prompt' and 'completion', or 'input', 'preferred_output' and 'non_preferred_output'.",
+  'data.both_formats': 'the line has keys of the {first} and of the {second} format',
   'data.both_formats.fix': 'Keep one of the two formats.',
   'data.mixed': 'the file began in the {first} format, this line is in the {got} format',
   'data.mixed.fix': 'Use one format in a file.',
   'data.preference':
     'the line is in the preference (dpo) format, but the job trains by the supervised method',
-  'data.preference.fix': "Use lines with 'messages', or 'prompt' and 'completion'.",
+  'data.preference.fix':
+    "Train on lines with 'messages', or with 'prompt' and 'completion'; `tunery data convert FILE --to chat` makes such lines of the preferred answers.",
+  'data.key_missing': "the key '{key}' is missing",
+  'data.key_missing.fix': 'Add it; a preference row has {needed}.',
+  'data.two_spellings': 'the line mixes two spellings of its answers: {keys}',
+  'data.two_spellings.fix':
+    "Write 'preferred_output' and 'non_preferred_output', or 'preferred_completion' and 'non_preferred_completion'.",
+  'data.one_answer': 'expected exactly one assistant message, got {count}',
+  'data.one_answer.fix': "Put the answer there and what comes before it into 'input.messages'.",
+  'data.answer_role': "the role of an answer must be 'assistant', got '{got}'",
+  'data.answer_role.fix': "Put the answer there and what comes before it into 'input.messages'.",
   'data.unknown_key': "Extra key '{key}' is not permitted",
   'data.unknown_key.fix': 'Remove it; allowed here: {allowed}.',
   'data.wrong_type': 'expected {expected}, got {got}',

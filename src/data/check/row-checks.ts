@@ -5,20 +5,14 @@ import { answerPatterns, isLoop, safetyPatterns, textPatterns } from '../analyse
 import { findPii, type PiiKind } from '../analyse/pii.ts';
 import type { View } from '../analyse/view.ts';
 import type { Sample, Shape } from '../convert/shapes.ts';
-import { chatFindings, isObject } from '../formats/chat.ts';
-import { completionFindings } from '../formats/completion.ts';
+import { isObject } from '../formats/chat.ts';
+import { isFormat, rowFindings } from '../formats/format.ts';
 import type { Finding as Fault } from '../problems.ts';
 import type { Findings } from './findings.ts';
 
 /** What the API would refuse in a row of its own formats. */
 export function* formatFaults(shape: Shape, value: unknown): Generator<Fault> {
-  if (!isObject(value)) return;
-  if (shape === 'chat') yield* chatFindings(value);
-  if (shape === 'completion') yield* completionFindings(value);
-  if (shape === 'preference' && isObject(value['input']))
-    // The input ends before the answer.
-    for (const fault of chatFindings(value['input']))
-      if (fault.key !== 'data.no_assistant') yield { ...fault, path: `input.${fault.path}` };
+  if (isFormat(shape) && isObject(value)) yield* rowFindings(value);
 }
 
 export function checkRow(sample: Sample, view: View, line: number, found: Findings): void {

@@ -1,9 +1,10 @@
 // A row of any known form → a Sample. Says which keys it could not take along; throws ShapeError where
 // the row is not what its form promises.
 import type { MessageKey } from '../../messages/en.ts';
-import type { Params } from '../../messages/say.ts';
+import { type Params, say } from '../../messages/say.ts';
 import type { ChatExample, ChatMessage } from '../formats/chat.ts';
 import { isObject, nameOf } from '../formats/chat.ts';
+import { ANSWER_KEYS, pairOf, preferenceFindings } from '../formats/preference.ts';
 import {
   answerKey,
   type Json,
@@ -119,32 +120,17 @@ function messagesAt(row: Json, key: string): ChatMessage[] {
   return list as ChatMessage[];
 }
 
+/** An unknown key is lost, as in other forms; with any other fault it is not clear what is preferred. */
 function preference(row: Json): Taken {
-  const input = row['input'];
-  if (!isObject(input)) throw new ShapeError('input', `expected an object, got ${nameOf(input)}`);
-  const read = (base: string) => {
-    const key = `${base}_output` in row ? `${base}_output` : `${base}_completion`;
-    return messagesAt(row, key);
-  };
-  const { sample, lost } = chatRow(input);
-  return taken(
-    {
-      kind: 'preference',
-      input: (sample as Extract<Sample, { kind: 'chat' }>).value,
-      preferred: read('preferred'),
-      rejected: read('non_preferred'),
-    },
-    [
-      ...lost,
-      ...keysLost(row, [
-        'input',
-        'preferred_output',
-        'non_preferred_output',
-        'preferred_completion',
-        'non_preferred_completion',
-      ]),
-    ],
-  );
+  for (const { key, path, params } of preferenceFindings(row))
+    if (key !== 'data.unknown_key') throw new ShapeError(path, say(key, params));
+  const { preferred, rejected } = pairOf(row);
+  const { sample, lost } = chatRow(row['input'] as Json);
+  const { value: input } = sample as Extract<Sample, { kind: 'chat' }>;
+  return taken({ kind: 'preference', input, preferred, rejected }, [
+    ...lost,
+    ...keysLost(row, ['input', ...ANSWER_KEYS]),
+  ]);
 }
 
 /** TRL's form; `prompt` and both answers are text or lists of messages. */

@@ -1,6 +1,7 @@
 // The forms in which training rows come, and how a row shows which one it is. What the rows say in any
 // of them is a `Sample`; reading and writing each form is next door.
-import { type ChatExample, type ChatMessage, isObject } from '../formats/chat.ts';
+import { type ChatExample, isObject } from '../formats/chat.ts';
+import { isPreference, type Pair } from '../formats/preference.ts';
 
 export const SHAPES = [
   'chat',
@@ -25,12 +26,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export type Sample =
   | { readonly kind: 'chat'; readonly value: ChatExample }
   | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string }
-  | {
-      readonly kind: 'preference';
-      readonly input: ChatExample;
-      readonly preferred: readonly ChatMessage[];
-      readonly rejected: readonly ChatMessage[];
-    }
+  | ({ readonly kind: 'preference' } & Pair)
   | { readonly kind: 'class'; readonly text: string; readonly label: string }
   | { readonly kind: 'text'; readonly text: string };
 
@@ -39,7 +35,7 @@ export function shapeOf(row: unknown): Shape | null {
   if (Array.isArray(row)) return row.length > 0 && row.every(hasRole) ? 'turns' : null;
   if (!isObject(row)) return null;
   const has = (...keys: string[]) => keys.every((key) => key in row);
-  if (has('preferred_output') || has('preferred_completion')) return 'preference';
+  if (isPreference(row)) return 'preference';
   if (has('conversations', 'chosen', 'rejected')) return 'sharegpt-preference';
   if (has('chosen', 'rejected')) return 'chosen-rejected';
   if (has('conversations') || has('conversation')) return 'sharegpt';

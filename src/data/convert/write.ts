@@ -160,6 +160,8 @@ function asPreference(
     const lost = input.tools === undefined ? [] : [loss('convert.lost.tools')];
     return { row: { prompt: messages, chosen: preferred, rejected }, lost };
   }
+  if (![preferred, rejected].every(isOneAnswer))
+    return { row: null, lost: [loss('convert.lost.several_messages')] };
   const ending = target === 'preference' ? 'output' : 'completion';
   return {
     row: {
@@ -170,6 +172,10 @@ function asPreference(
     lost: [],
   };
 }
+
+/** All that the API takes for an answer. */
+const isOneAnswer = (answer: readonly ChatMessage[]) =>
+  answer.length === 1 && answer[0]!.role === 'assistant';
 
 /** Forms without roles. */
 function flat(target: Target, sample: Sample, options: WriteOptions): Written {

@@ -30,6 +30,15 @@ const KEYS_OF_ROLE: Readonly<Record<string, readonly string[]>> = {
 const ROLES = Object.keys(KEYS_OF_ROLE);
 
 export function* chatFindings(example: Json): Generator<Finding> {
+  yield* conversationFindings(example);
+  const { messages } = example;
+  if (!Array.isArray(messages) || messages.length === 0) return;
+  if (!messages.some((message) => isObject(message) && message['role'] === 'assistant'))
+    yield finding('messages', 'data.no_assistant');
+}
+
+/** What is said and which tools there are, whether or not anybody has answered yet. */
+export function* conversationFindings(example: Json): Generator<Finding> {
   for (const key of Object.keys(example))
     if (!EXAMPLE_KEYS.includes(key))
       yield finding(key, 'data.unknown_key', { key, allowed: EXAMPLE_KEYS.join(', ') });
@@ -42,8 +51,6 @@ export function* chatFindings(example: Json): Generator<Finding> {
     });
   if (messages.length === 0) return yield finding('messages', 'data.empty');
   for (const [i, message] of messages.entries()) yield* messageFindings(message, `messages[${i}]`);
-  if (!messages.some((message) => isObject(message) && message['role'] === 'assistant'))
-    yield finding('messages', 'data.no_assistant');
 }
 
 function* toolFindings(example: Json): Generator<Finding> {
@@ -68,17 +75,22 @@ function* toolFindings(example: Json): Generator<Finding> {
     });
 }
 
-function* messageFindings(message: unknown, path: string): Generator<Finding> {
+export function* messageFindings(
+  message: unknown,
+  path: string,
+  except: readonly string[] = [],
+): Generator<Finding> {
   if (!isObject(message))
     return yield finding(path, 'data.wrong_type', { expected: 'object', got: nameOf(message) });
   const { role } = message;
   if (role === undefined) return yield finding(`${path}.role`, 'data.role_missing');
-  const allowed = typeof role === 'string' ? KEYS_OF_ROLE[role] : undefined;
-  if (typeof role !== 'string' || allowed === undefined)
+  const known = typeof role === 'string' ? KEYS_OF_ROLE[role] : undefined;
+  if (typeof role !== 'string' || known === undefined)
     return yield finding(`${path}.role`, 'data.wrong_role', {
       got: shown(role),
       allowed: ROLES.join(', '),
     });
+  const allowed = known.filter((key) => !except.includes(key));
   for (const key of Object.keys(message))
     if (!allowed.includes(key))
       yield finding(`${path}.${key}`, 'data.unknown_key', { key, allowed: allowed.join(', ') });

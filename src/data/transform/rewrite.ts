@@ -4,6 +4,7 @@ import { randomStream } from '../../lib/random.ts';
 import { CommonEdges } from '../analyse/prompts.ts';
 import type { ChatMessage } from '../formats/chat.ts';
 import { isObject } from '../formats/chat.ts';
+import { isPreference } from '../formats/preference.ts';
 import { mapTexts } from '../source/texts.ts';
 import { viewOfRow } from './expression.ts';
 import type { Redactor } from './redact.ts';
@@ -93,8 +94,9 @@ export async function prefixOf(set: RowSet, { prefix }: Of<'strip-prefix'>): Pro
 
 export const stripPrefix =
   (prefix: string): Change =>
-  (value) => {
+  (value, row) => {
     if (!isObject(value)) return value;
+    if (isPreference(value)) return { ...value, input: stripPrefix(prefix)(value['input'], row) };
     const cut = (text: unknown) =>
       typeof text === 'string' && text.startsWith(prefix) ? text.slice(prefix.length) : text;
     if ('prompt' in value) return { ...value, prompt: cut(value['prompt']) };

@@ -115,6 +115,28 @@ test('a bad row fails the job and is named', async () => {
   ]);
 });
 
+test('preference rows fail a supervised job, which says what to do', async () => {
+  const message = (content: string) => ({ role: 'assistant', content });
+  const pair = {
+    input: { messages: [{ role: 'user', content: 'x' }] },
+    preferred_output: [message('y')],
+    non_preferred_output: [message('z')],
+  };
+  const trainingFile = await file(Array.from({ length: 10 }, () => pair));
+  expect(await run({ trainingFile })).toEqual([
+    {
+      type: 'fail',
+      code: 'invalid_training_file',
+      message:
+        'The job failed due to an invalid training file. Invalid file format. Example 1, the line is in ' +
+        'the preference (dpo) format, but the job trains by the supervised method (line 1). ' +
+        "Train on lines with 'messages', or with 'prompt' and 'completion'; `tunery data convert FILE " +
+        '--to chat` makes such lines of the preferred answers.',
+      param: 'training_file',
+    },
+  ]);
+});
+
 test('a row that the template cannot print fails the job and is named', async () => {
   const tool = {
     messages: [

@@ -4,7 +4,7 @@ import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidFileMessage, MIN_EXAMPLES, tooFewExamples } from '../../data/check.ts';
 import { describe } from '../../data/problems.ts';
-import type { Example } from '../../data/read-examples.ts';
+import type { SupervisedExample } from '../../data/read-examples.ts';
 import type { Voice } from '../../data/render.ts';
 import { CodedError } from '../../lib/coded-error.ts';
 import { type ModelFile, openModel } from '../../weights/model-file.ts';
@@ -59,7 +59,7 @@ async function* preparation(
       ? new LabelCollector(voice.tokenizer, contextLength)
       : null;
     const screening = new Screening();
-    const look = (which: Which) => (item: Example) => {
+    const look = (which: Which) => (item: SupervisedExample) => {
       if (request.options.moderation !== 'off') screening.look(item);
       if (legacy !== null && item.format === 'chat') throw notPairs(which, item.line);
       if (item.format === 'completion') collector?.add(which, item.line, item.value);

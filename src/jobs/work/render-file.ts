@@ -1,7 +1,7 @@
 // One JSONL file → one rows file: checks every line, renders every sound example, counts tokens, and
 // remembers what had to be cut. Holds one example at a time.
 import type { Problem } from '../../data/problems.ts';
-import { type Example, readExamples } from '../../data/read-examples.ts';
+import { readExamples, type SupervisedExample } from '../../data/read-examples.ts';
 import { renderRow, type Voice } from '../../data/render.ts';
 import { targetTokens } from '../../data/row.ts';
 import { writeRows } from '../../data/rows-file.ts';
@@ -37,10 +37,11 @@ export async function renderFile(
   source: string,
   output: string,
   contextLength: number,
-  look: (example: Example) => void = () => {},
+  look: (example: SupervisedExample) => void = () => {},
 ): Promise<RenderedFile> {
   const writer = await writeRows(output);
   let format: Plan['format'] | null = null;
+  let preference = false;
   let [rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0];
   const cut: { line: number; tokens: number; lost: number }[] = [];
   const withoutTargets: number[] = [];
@@ -57,6 +58,12 @@ export async function renderFile(
     for await (const item of readExamples(source)) {
       if (item.kind === 'problem') {
         report(item);
+        continue;
+      }
+      if (item.format === 'preference') {
+        // Said once: a file has one format.
+        if (!preference) report(problemOf(item, 'data.preference'));
+        preference = true;
         continue;
       }
       format ??= item.format;
@@ -98,7 +105,7 @@ export async function renderFile(
 }
 
 /** A name is printed where the template's text mentions the key; no template knows the other. */
-function* unusedKeys({ chatTemplate }: Voice, item: Example): Generator<string> {
+function* unusedKeys({ chatTemplate }: Voice, item: SupervisedExample): Generator<string> {
   if (item.format !== 'chat') return;
   if (item.value.parallel_tool_calls !== undefined) yield 'parallel_tool_calls';
   const printsNames = /\.name\b|\[['"]name['"]\]/.test(chatTemplate ?? '');
@@ -109,22 +116,19 @@ function* unusedKeys({ chatTemplate }: Voice, item: Example): Generator<string> 
 function renderOr<T>(
   report: (problem: Problem) => void,
   render: () => T,
-  { line, example }: { line: number; example: number },
+  place: { line: number; example: number },
 ): T | null {
   try {
     return render();
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    const params = { reason: error.message };
-    report({
-      kind: 'problem',
-      level: 'error',
-      line,
-      example,
-      path: '',
-      key: 'data.tokens',
-      params,
-    });
+    report(problemOf(place, 'data.tokens', { reason: error.message }));
     return null;
   }
 }
+
+const problemOf = (
+  { line, example }: { line: number; example: number },
+  key: Problem['key'],
+  params: Problem['params'] = {},
+): Problem => ({ kind: 'problem', level: 'error', line, example, path: '', key, params });

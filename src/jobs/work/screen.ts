@@ -1,5 +1,5 @@
 // Judges the rows of a job's files by the bundled classifier, for jobs that ask for it.
-import type { Example } from '../../data/read-examples.ts';
+import type { SupervisedExample } from '../../data/read-examples.ts';
 import { flaggedIn } from '../../moderate/categories.ts';
 import { loadClassifier } from '../../moderate/classify.ts';
 
@@ -9,7 +9,7 @@ export class Screening {
   #flagged: Flagged[] = [];
 
   /** Looks at what is said in the row, whoever says it. */
-  readonly look = (example: Example): void => {
+  readonly look = (example: SupervisedExample): void => {
     const { classify } = loadClassifier();
     const found = new Set(textsOf(example).flatMap((text) => flaggedIn(classify(text))));
     if (found.size > 0) this.#flagged.push({ line: example.line, categories: [...found].sort() });
@@ -25,7 +25,7 @@ export class Screening {
   }
 }
 
-function textsOf(example: Example): string[] {
+function textsOf(example: SupervisedExample): string[] {
   if (example.format === 'completion') return [example.value.prompt, example.value.completion];
   return example.value.messages.flatMap(({ content }) =>
     typeof content === 'string' ? [content] : partsOf(content),

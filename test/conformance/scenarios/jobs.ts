@@ -133,24 +133,47 @@ export const JOBS: readonly Scenario[] = [
   },
   {
     line: 19,
-    what: 'preference rows with either spelling of their keys, trained by `dpo`',
+    what: 'preference rows are taken with either spelling of their keys; `dpo` is refused by name',
     clients: ['node-7'],
     run: async ({ client, made }) => {
       for (const word of ['output', 'completion']) {
+        const better = `preferred_${word}`;
+        const worse = `non_preferred_${word}`;
         const answer = (content: string) => [{ role: 'assistant', content }];
-        const rows = Array.from({ length: 10 }, (_, i) => ({
+        const row = (i: number) => ({
           input: { messages: [{ role: 'user', content: `Hi ${i}` }] },
-          [`preferred_${word}`]: answer('Good.'),
-          [`non_preferred_${word}`]: answer('Bad.'),
-        }));
-        const training_file = await made.upload('preferences.jsonl', rows, 'fine-tune');
-        const { id } = await client.fineTuning.jobs.create({
-          model: TINY,
-          training_file,
-          method: { type: 'dpo', dpo: { hyperparameters: { n_epochs: 1 } } },
+          [better]: answer('Good.'),
+          [worse]: answer('Bad.'),
         });
-        const job = await until(() => client.fineTuning.jobs.retrieve(id), ENDED);
-        assert.equal(job.status, 'succeeded', JSON.stringify(job.error));
+        const rows = Array.from({ length: 10 }, (_, i) => row(i));
+        const refuses = async (bad: object, place: string) =>
+          await assert.rejects(made.upload('bad.jsonl', [...rows, bad], 'fine-tune'), {
+            status: 400,
+            code: 'invalid_file_format',
+            message: new RegExp(`line 11, ${place}`),
+          });
+        await refuses({ ...row(10), [worse]: undefined }, worse);
+        await refuses({ ...row(10), [better]: [] }, better);
+        await refuses(
+          { ...row(10), [better]: [{ role: 'user', content: 'x' }] },
+          `${better}\\[0\\].role`,
+        );
+        await refuses({ ...row(10), input: { messages: [] } }, 'input.messages');
+        const training_file = await made.upload('preferences.jsonl', rows, 'fine-tune');
+        const { jobs } = client.fineTuning;
+        for (const hyperparameters of [{}, { beta: 0.1 }])
+          await assert.rejects(
+            jobs.create({
+              model: TINY,
+              training_file,
+              method: { type: 'dpo', dpo: { hyperparameters } },
+            }),
+            { status: 400, param: 'method.type', code: 'unsupported_parameter', message: /'dpo'/ },
+          );
+        const { id } = await jobs.create({ model: TINY, training_file });
+        const job = await until(() => jobs.retrieve(id), ENDED);
+        assert.deepEqual([job.status, job.error?.code], ['failed', 'invalid_training_file']);
+        assert.match(job.error!.message, /preference \(dpo\) format/);
       }
     },
   },
