@@ -1,4 +1,4 @@
-// Forty kinds of damage done to real rows: each must be found on the row where it was done, and the
+// Many kinds of damage done to real rows: each must be found on the row where it was done, and the
 // clean originals must show no error. The whole sets are used where they are present.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -92,6 +92,29 @@ const answer = (change: (text: string) => string): Damage =>
     message.content = change(String(message.content));
     return row;
   });
+const asked = (row: Row, change: (text: string) => string) => {
+  const message = row.messages.find(({ role }) => role === 'user')!;
+  message.content = change(String(message.content));
+  return row;
+};
+const copyOf = (row: Row, made: (asked: string, said: string) => string) => {
+  const [question, reply] = row.messages.map(({ content }) => String(content));
+  row.messages[1]!.content = made(question!, reply!);
+  return row;
+};
+const swapTexts = ({ messages: [a, b] }: Row): Row => ({
+  messages: [
+    { ...a!, content: b!.content },
+    { ...b!, content: a!.content },
+  ],
+});
+const swapRoles = () =>
+  one(({ messages: [a, b] }) => ({
+    messages: [
+      { ...a!, role: b!.role },
+      { ...b!, role: a!.role },
+    ],
+  }));
 const text = (row: Row) => JSON.stringify(row);
 
 const DAMAGES: readonly (readonly [string, string, Damage])[] = [
@@ -225,6 +248,72 @@ const DAMAGES: readonly (readonly [string, string, Damage])[] = [
       ],
     })),
   ],
+  ['swapped roles', 'last_not_assistant', swapRoles()],
+  ['the assistant first', 'assistant_first', swapRoles()],
+  ['swapped texts', 'swapped_sides', one(swapTexts)],
+  ['zero-width characters', 'control_characters', answer((was) => was.replace(' ', '\u200b '))],
+  ['a soft hyphen', 'control_characters', answer((was) => was.replace(' ', '\u00ad '))],
+  ['turned text', 'control_characters', answer((was) => `\u202e${was}`)],
+  ['UTF-8 read as GBK', 'mojibake', answer(() => '浣犲ソ锛屾垜鍙浠ュ府浣狅紝璇烽棶鏈変粈涔堥棶棰')],
+  ['GBK read as Latin-1', 'mojibake', answer(() => 'ÄãºÃ£¬ÎÒÊÇÒ»¸öÖúÊÖ')],
+  ['UTF-8 read as Windows-1252', 'mojibake', answer(() => 'ä½ å¥½ï¼Œæˆ‘æ˜¯åŠ©æ‰‹')],
+  ['Russian read as Windows-1252', 'mojibake', answer(() => 'ÐŸÑ€Ð¸Ð²ÐµÑ‚, Ð¼Ð¸Ñ€')],
+  ['look-alike letters', 'mixed_scripts', answer((was) => `${was} Тhe sаme`)],
+  ['a BOM in the middle', 'bom_inside', one((row) => `\ufeff${text(row)}`)],
+  [
+    'base64',
+    'encoded_blob',
+    answer(() => Buffer.from('picture of a cat, 12'.repeat(40)).toString('base64')),
+  ],
+  ['a picture', 'encoded_blob', answer((was) => `${was} data:image/png;base64,iVBORw0KGgo=`)],
+  ['numbered HTML entities', 'html_entities', answer((was) => `${was} it&#8217;s &hellip;`)],
+  ['HTML tags', 'html_markup', answer((was) => `<p>${was}<br/></p>`)],
+  ['marks of a template', 'special_tokens', answer((was) => `${was}<|im_end|>`)],
+  ['marks of Llama', 'special_tokens', answer((was) => `[INST] ${was} [/INST]`)],
+  ['the headings of alpaca', 'special_tokens', answer((was) => `### Response:\n${was}`)],
+  ['line breaks written out', 'double_escaped', answer((was) => was.replaceAll('\n', '\\n'))],
+  ['characters written out', 'double_escaped', answer((was) => `${was} \\u4f60\\u597d`)],
+  ['blanks at the end', 'edge_spaces', answer((was) => `${was}  `)],
+  ['the question as answer', 'echo', one((row) => copyOf(row, (asked) => asked.toUpperCase()))],
+  [
+    'the question in the answer',
+    'prompt_in_answer',
+    one((row) => copyOf(row, (asked, said) => `${asked}\n${said}`)),
+  ],
+  ['an answer in Chinese', 'language_switch', answer(() => '这道题的答案是十八，请看上面的计算。')],
+  ['a link for an answer', 'url_only', answer(() => 'https://tunery.dev/answers/18')],
+  ['null for an answer', 'null_answer', answer(() => 'null')],
+  ['N/A for an answer', 'null_answer', answer(() => 'N/A')],
+  ['dots for an answer', 'short_answer', answer(() => '...')],
+  ['half an answer', 'unfinished_answer', answer((was) => `${was.slice(0, 60).trim()} and the`)],
+  ['a blank question', 'blank_prompt', one((row) => asked(row, () => ' \n '))],
+  ['a bank card', 'pii_bank_card', answer((was) => `${was} 6222021234567890128`)],
+  ['an e-mail address', 'pii_email', answer((was) => `${was} zhang.san@tunery.dev`)],
+  [
+    'a key of Stripe',
+    'pii_secret',
+    answer((was) => `${was} ${['sk', 'live'].join('_')}_4eC39HqLyjWDarjtT1zdp7dc`),
+  ],
+  ['a private key', 'pii_secret', answer((was) => `${was} -----BEGIN OPENSSH PRIVATE KEY-----`)],
+  ['a password', 'pii_secret', answer((was) => `${was} password: Tr0ub4dor&3x`)],
+  [
+    'a weight of 0 everywhere',
+    'nothing_to_learn',
+    one((row) => ({
+      messages: row.messages.map((m) => (m.role === 'assistant' ? { ...m, weight: 0 } : m)),
+    })),
+  ],
+  [
+    'the same question in capitals',
+    'conflicting_answers',
+    (rows, at) =>
+      rows.with(at, {
+        messages: [
+          { role: 'user', content: String(rows[at - 1]!.messages[0]!.content).toUpperCase() },
+          rows[at]!.messages.at(-1)!,
+        ],
+      }),
+  ],
   [
     'a very long row',
     'truncated_rows',
@@ -277,6 +366,44 @@ test.each(DAMAGES)('%s is found as %s, on its row alone', async (_, code, damage
   const found = report.findings.find((item) => item.code === code);
   expect(report.findings.map((item) => item.code)).toContain(code);
   expect(found?.lines).toEqual([at + 1]);
+});
+
+type Table = { text: string; label: string }[];
+const labelled = (): Table =>
+  ['card_arrival', 'top_up', 'exchange_rate'].flatMap((label) =>
+    Array.from({ length: 20 }, (_, i) => ({ text: `Question ${i} about my ${label}?`, label })),
+  );
+const LABEL_DAMAGES: readonly (readonly [string, string, (label: string) => string])[] = [
+  ['a blank at the end', 'label_typo', (label) => `${label} `],
+  ['capitals', 'label_typo', (label) => label.toUpperCase()],
+  ['a letter too few', 'label_typo', (label) => label.slice(0, -1)],
+  ['look-alike letters', 'label_typo', (label) => label.replaceAll('p', 'р').replaceAll('o', 'о')],
+  ['full-width letters', 'label_typo', (label) => label.replace('t', 'ｔ')],
+  ['an invisible mark', 'label_typo', (label) => `${label}\u200b`],
+  ['another word', 'label_rare', () => 'banana'],
+  ['null', 'label_rare', () => 'null'],
+  ['a shifted column', 'label_odd', () => `${'I ordered a card three weeks ago and '.repeat(3)}?`],
+];
+test.each(LABEL_DAMAGES)('a label with %s is found as %s', async (_, code, damage) => {
+  const rows = labelled().map((row, i) => (i === 30 ? { ...row, label: damage(row.label) } : row));
+  const path = join(folder, 'labels.jsonl');
+  writeFileSync(path, rows.map((row) => JSON.stringify(row)).join('\n'));
+  const { findings, errors } = await check(path);
+  expect(findings.map((item) => item.code)).toContain(code);
+  expect(findings.find((item) => item.code === code)?.lines).toEqual([31]);
+  expect(errors).toBe(0);
+});
+
+test('a training row in the validation file is found in other case and spacing', async () => {
+  const rows = await clean();
+  const leaky = join(folder, 'leaky.jsonl');
+  const loud = rows[3]!.messages.map((m) => ({ ...m, content: ` ${m.content}`.toUpperCase() }));
+  writeFileSync(leaky, text({ messages: loud }));
+  writeFileSync(join(folder, 'train.jsonl'), rows.map(text).join('\n'));
+  const { findings } = await check(join(folder, 'train.jsonl'), leaky);
+  expect(findings.filter(({ code }) => /^leakage/.test(code))).toMatchObject([
+    { file: 'valid', lines: [1] },
+  ]);
 });
 
 test('damage to whole files is found too', async () => {

@@ -44,6 +44,13 @@ export function autoOrNumber(say: Say, flag: string, value: string): 'auto' | nu
   throw usageError(say('usage.number', { flag, expected: say('usage.auto_or_number'), value }));
 }
 
+/** NAME=TEXT. */
+export function pairOf(say: Say, flag: string, text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw usageError(say('usage.pair', { flag, value: text }));
+}
+
 export function jsonObject(say: Say, flag: string, value: string): object {
   let parsed: unknown;
   try {

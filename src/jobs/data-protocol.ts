@@ -25,7 +25,14 @@ export const CheckTask = z.object({
   /** Writes an HTML page there. */
   html: z.string().nullable(),
   /** Null: nothing is mended. Otherwise where the mended files go. */
-  fix: z.object({ output: z.string(), validOutput: z.string().nullable() }).nullable(),
+  fix: z
+    .object({
+      output: z.string(),
+      validOutput: z.string().nullable(),
+      /** Placeholder → text. */
+      fill: z.record(z.string(), z.string()),
+    })
+    .nullable(),
   language,
 });
 export type CheckTask = z.infer<typeof CheckTask>;
@@ -146,3 +153,8 @@ export const FromData = z.discriminatedUnion('type', [
   }),
 ]);
 export type FromData = z.infer<typeof FromData>;
+  /** What asking a model will take, and how far it is. */
+  z.object({ type: z.literal('plan'), plan: z.custom<Plan>() }),
+  z.object({ type: z.literal('told'), told: z.custom<Told>() }),
+  /** A request to a model, which only the parent can reach; it answers with `asked` or `not-asked`. */
+  z.object({ type: z.literal('ask'), id: z.int(), body: z.custom<ChatBody>() }),

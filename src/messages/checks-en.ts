@@ -5,6 +5,9 @@ export const checksEn = {
     'Replace them by ordinary spaces: tunery data check FILE --fix does. Web pages put them in.',
   'data.doubled_key': "the key '{key}' stands twice in one object; only the last would be read",
   'data.doubled_key.fix': 'Remove one of the two.',
+  'data.bom_inside': 'a byte order mark (U+FEFF) stands before the JSON',
+  'data.bom_inside.fix':
+    'Remove it: tunery data check FILE --fix does. Files that were joined together leave it behind.',
   'data.message_key': "the key is 'message'; it must be 'messages', and a list of messages",
   'data.message_key.fix': 'Write {"messages": [{"role": …, "content": …}, …]}.',
 
@@ -15,19 +18,21 @@ export const checksEn = {
   'check.needs_mapping.fix':
     'Say which is the question and which the answer: tunery data prepare FILE.',
   'check.other_form': '{rows} row(s) have another form than the first one ({first})',
-  'check.other_form.fix': 'Put them into a file of their own, or convert them first.',
+  'check.other_form.fix': 'Convert them, and leave out what does not fit.',
   'check.bad_row': '{rows} row(s) are not what their form promises, such as {path}: {reason}',
-  'check.bad_row.fix': 'Correct or remove these rows.',
+  'check.bad_row.fix': 'Correct them, or leave them out.',
   'check.not_printable': "the model's chat template cannot print {rows} row(s): {reason}",
-  'check.not_printable.fix': 'Change the rows, or train another base model.',
+  'check.not_printable.fix': 'Change the rows, train another base model, or leave them out.',
   'check.too_few_rows': '{rows} row(s): a fine-tuning job needs at least 10',
-  'check.too_few_rows.fix': 'Write more rows; 50 to 100 good ones usually show a gain.',
+  'check.too_few_rows.fix':
+    'Nobody but you can write them (50 to 100 good ones usually show a gain); from documents: tunery data documents FILE --model MODEL.',
   'check.few_rows': '{rows} rows are few',
   'check.few_rows.fix':
-    'A few hundred are the usual advice; each doubling helps about as much as the one before. If 50 to 100 rows show no gain, rework the task first.',
+    'A few hundred are the usual advice; each doubling helps about as much as the one before. If 50 to 100 rows show no gain, rework the task first. More rows from documents: tunery data documents FILE --model MODEL.',
   'check.truncated_rows':
     '{rows} row(s) are longer than {context} tokens ({tokenizer}) and will be cut',
-  'check.truncated_rows.fix': 'Shorten or split them, or train with a longer context.',
+  'check.truncated_rows.fix':
+    'Shorten or split them, train with a longer context, or leave them out.',
   'check.nothing_to_learn':
     '{rows} row(s) hold nothing to learn from: weight 0, or all of it behind the cut',
   'check.nothing_to_learn.fix': 'Remove them, or give an answer weight 1.',
@@ -46,12 +51,29 @@ export const checksEn = {
     'Correct the wrong ones, or put what decides into the question; a model cannot learn both.',
   'check.blank_answer': '{rows} row(s) have an answer of white space only',
   'check.blank_answer.fix': 'Fill them in or remove them.',
-  'check.short_answer': '{rows} row(s) have an answer of a single character',
-  'check.short_answer.fix': 'Fine for labels; otherwise look whether the answers are complete.',
+  'check.blank_prompt': '{rows} row(s) ask nothing but white space',
+  'check.blank_prompt.fix': 'Add the question, or leave these rows out.',
+  'check.short_answer': '{rows} row(s) have an answer of a single character or without any letter',
+  'check.short_answer.fix':
+    'Fine for labels; otherwise look whether the answers are complete, or leave them out.',
+  'check.null_answer':
+    '{rows} row(s) answer with what programs write for no value, such as null or N/A',
+  'check.null_answer.fix': 'Fill in the answer, or leave these rows out.',
+  'check.url_only': '{rows} row(s) answer with nothing but a link',
+  'check.url_only.fix':
+    'Models invent links; write what stands behind it, or leave these rows out.',
+  'check.unfinished_answer':
+    '{rows} answer(s) break off in the middle of a sentence; the others do not',
+  'check.unfinished_answer.fix': 'Complete them, or leave these rows out.',
   'check.same_answer': '{rows} rows ({percent} %) have the same answer: {text}',
-  'check.same_answer.fix': 'Vary or thin them out, or the model will say this too often.',
+  'check.same_answer.fix':
+    'Whether that is meant only you know. Vary them, or thin them out: tunery data transform FILE --filter "answer != \'…\'".',
   'check.echo': '{rows} row(s) answer with the question itself',
   'check.echo.fix': 'Correct or remove them.',
+  'check.prompt_in_answer': '{rows} answer(s) repeat the whole question',
+  'check.prompt_in_answer.fix': 'Cut it out, or the model repeats questions too.',
+  'check.swapped_sides': '{rows} row(s) look as if question and answer had changed places',
+  'check.swapped_sides.fix': 'Turn them round, or leave them out.',
   'check.loop': '{rows} row(s) repeat the same piece again and again',
   'check.loop.fix': 'Remove them: a model learns to loop.',
   'check.refusal': '{rows} answer(s) refuse ({percent} % of the rows)',
@@ -59,9 +81,16 @@ export const checksEn = {
   'check.boilerplate': '{rows} answer(s) begin with a stock phrase ({percent} % of the rows)',
   'check.boilerplate.fix': 'Cut phrases such as "As an AI language model" and "Sure!".',
   'check.placeholder': '{rows} row(s) hold a placeholder that was not filled in',
-  'check.placeholder.fix': 'Fill them in: tunery data convert FILE --set name=… --set author=….',
+  'check.placeholder.fix':
+    'Only you know the texts: tunery data check FILE --fix --set name=… --set author=….',
+  'check.special_tokens':
+    '{rows} row(s) hold marks of a chat template, such as <|im_end|> or [INST]',
+  'check.special_tokens.fix': 'The template writes them itself; take them out of the texts.',
+  'check.encoded_blob': '{rows} row(s) hold data in base64 or hex instead of words',
+  'check.encoded_blob.fix': 'A model learns nothing from it. Leave these rows out.',
   'check.replacement_character': '{rows} row(s) hold U+FFFD, the mark of text that was lost',
-  'check.replacement_character.fix': 'Read the original again in its right encoding.',
+  'check.replacement_character.fix':
+    'Read the original again in its right encoding; where it is gone, leave these rows out.',
   'check.mojibake':
     '{rows} row(s) were read in the wrong encoding at some time (such as â€™ or Ã©)',
   'check.mojibake.fix':
@@ -70,28 +99,44 @@ export const checksEn = {
   'check.control_characters.fix': 'Remove them: --fix does.',
   'check.lone_surrogate': '{rows} row(s) hold half of a character (an unpaired surrogate)',
   'check.lone_surrogate.fix': 'Replace it: --fix does.',
+  'check.mixed_scripts':
+    '{rows} row(s) mix look-alike letters of two scripts in one word (Latin a, Cyrillic а)',
+  'check.mixed_scripts.fix': 'For the model these are other words. Write them in Latin letters.',
   'check.html_entities': '{rows} row(s) hold HTML entities such as &amp;',
   'check.html_entities.fix': 'Turn them into characters, unless the task is about HTML.',
+  'check.html_markup': '{rows} row(s) hold HTML tags',
+  'check.html_markup.fix': 'Strip the tags, unless the task is about HTML.',
+  'check.double_escaped':
+    '{rows} row(s) hold line breaks or characters that are written out, such as \\n and \\u4f60',
+  'check.double_escaped.fix':
+    'They were encoded twice; turn them back, unless the task is about code.',
+  'check.edge_spaces': '{rows} row(s) have an answer that begins or ends with white space',
+  'check.edge_spaces.fix': 'Trim it, or the model learns it.',
   'check.no_break_space_inside': '{rows} row(s) hold no-break spaces (U+00A0) inside their text',
   'check.no_break_space_inside.fix': 'Replace them by ordinary spaces, unless they are meant.',
   'check.last_not_assistant': '{rows} conversation(s) do not end with the assistant',
   'check.last_not_assistant.fix': 'What stands after the last answer teaches nothing; remove it.',
   'check.assistant_first': '{rows} conversation(s) begin with the assistant',
-  'check.assistant_first.fix': 'Fine for greetings; otherwise the question is missing.',
+  'check.assistant_first.fix':
+    'Fine for greetings; otherwise the question is missing: leave these rows out.',
   'check.same_role_twice': '{rows} conversation(s) have two user or assistant turns in a row',
   'check.same_role_twice.fix': 'Join them, or look for the turn that is missing.',
   'check.late_system': '{rows} conversation(s) have a system message in the middle',
-  'check.late_system.fix': 'Most templates expect it first.',
+  'check.late_system.fix': 'Most templates expect it first: move it there.',
   'check.no_user': '{rows} conversation(s) have no user message',
-  'check.no_user.fix': 'Add the question that is answered.',
+  'check.no_user.fix': 'Add the question that is answered, or leave these rows out.',
   'check.call_unanswered': '{rows} conversation(s) go on after a tool call without its result',
-  'check.call_unanswered.fix': 'Add the message with role tool and the same tool_call_id.',
+  'check.call_unanswered.fix':
+    'Add the message with role tool and the same tool_call_id, or leave these rows out.',
   'check.tool_undeclared': "{rows} conversation(s) call a tool that is not in 'tools'",
-  'check.tool_undeclared.fix': "Describe every tool that is called in 'tools'.",
+  'check.tool_undeclared.fix':
+    "Describe every tool that is called in 'tools', or leave these rows out.",
   'check.tool_without_call': '{rows} conversation(s) hold a tool result that nobody asked for',
-  'check.tool_without_call.fix': 'Give it the tool_call_id of the call it answers.',
+  'check.tool_without_call.fix':
+    'Give it the tool_call_id of the call it answers, or leave these rows out.',
   'check.arguments_not_json': '{rows} conversation(s) hold tool arguments that are no JSON',
-  'check.arguments_not_json.fix': 'Write the arguments as the text of a JSON object.',
+  'check.arguments_not_json.fix':
+    'Write the arguments as the text of a JSON object, or leave these rows out.',
   'check.preference_identical': '{rows} pair(s) prefer an answer over the same answer',
   'check.preference_identical.fix': 'Remove them: there is nothing to prefer.',
   'check.pii_email': '{rows} row(s) hold e-mail addresses',
@@ -116,39 +161,46 @@ export const checksEn = {
   'check.unsafe_content':
     '{rows} row(s) look unsafe to the small moderation classifier, which knows words, not meaning',
   'check.unsafe_content.fix':
-    'Read them: ordinary rows, such as questions about loans or illnesses, are often among them. Remove what should not be learned.',
+    'Read them: ordinary rows, such as questions about loans or illnesses, are often among them, so nothing is removed by itself. What should not be learned goes with: tunery data transform FILE --filter "not (line in (…))".',
   'check.label_typo': '{rows} row(s) have a label that looks like a misspelt one: {example}',
   'check.label_typo.fix': 'Correct the labels that are listed.',
+  'check.label_odd': '{rows} row(s) have a long text where the others have a label',
+  'check.label_odd.fix': 'Columns may be shifted. Correct these rows, or leave them out.',
+  'check.label_rare': '{rows} row(s) have a label that hardly any other row has: {labels}',
+  'check.label_rare.fix': 'Correct it, or write more rows for it; otherwise leave these rows out.',
   'check.label_imbalance':
     'the classes are uneven: {most} has {most_rows} rows, {least} has {least_rows}',
   'check.label_imbalance.fix':
     'Even them out: tunery data transform FILE --balance under (or over).',
   'check.label_few_rows': '{labels} label(s) have fewer than 100 rows',
-  'check.label_few_rows.fix': 'Hundreds are decent, thousands good, tens of thousands great.',
+  'check.label_few_rows.fix':
+    'Hundreds are decent, thousands good, tens of thousands great. Only you can write more; until then: tunery data transform FILE --balance over.',
   'check.label_tokens': '{labels} label(s) are more than one token for {tokenizer}',
   'check.label_tokens.fix':
-    'Labels of one token are cheaper, need no stop sequence and have plain probabilities.',
+    'Labels of one token are cheaper, need no stop sequence and have plain probabilities. Which words to use is your choice: tunery data convert FILE --to chat --replace OLD=NEW.',
   'check.label_first_token': 'some labels begin with the same token: {labels}',
   'check.label_first_token.fix':
-    'Choose labels that differ at once, or the model is biased among them.',
+    'Choose labels that differ at once, or the model is biased among them: tunery data convert FILE --to chat --replace OLD=NEW.',
   'check.language_mix': 'several languages: {languages}',
-  'check.language_mix.fix': 'Keep it if it is meant; otherwise filter by language.',
+  'check.language_mix.fix':
+    'Keep it if it is meant, which only you know; otherwise: tunery data transform FILE --filter "language == \'en\'".',
   'check.language_switch': '{rows} row(s) answer in another language than they are asked in',
-  'check.language_switch.fix': 'Look at them; the model will copy it.',
+  'check.language_switch.fix':
+    'Look at them, because the model will copy it; leave out what is not meant.',
   'check.missing_system': 'no row has a system message',
   'check.missing_system.fix':
-    'With little data, put the instruction that worked best into every row: tunery data convert FILE --system "…".',
+    'With little data, put the instruction that worked best into every row. Only you know it: tunery data convert FILE --to chat --system "…".',
   'check.system_share':
     '{rows} row(s) have no system message and {percent} % have one ({distinct} different)',
   'check.system_share.fix':
-    'Give it to all rows or to none: tunery data convert FILE --system "…".',
+    'Give it to all rows or to none. Only you know the text: tunery data convert FILE --to chat --system "…".',
   'check.prompt_prefix': 'all prompts begin with the same {tokens} {unit}: {prefix}',
   'check.prompt_prefix.fix':
     'For a single task strip it, which saves as much on every call: tunery data transform FILE --strip-prefix.',
   'check.repeated_instruction':
     '{percent} % of the prompts begin with the same instruction: {text}',
   'check.repeated_instruction.fix':
-    'A model learns to skip what never changes; vary the wording, or move it to the system message.',
+    'A model learns to skip what never changes. Only you can say it in other words; or strip it: tunery data transform FILE --strip-prefix.',
   'check.prompt_ending': 'the prompts do not end with a fixed separator',
   'check.prompt_ending.fix':
     'Add one that stands in no prompt, such as {separator}: tunery data transform FILE --separator.',
@@ -166,6 +218,8 @@ export const checksEn = {
   'convert.lost.rejected': 'the rejected answer is dropped',
   'convert.lost.no_answer': 'the row has no answer and was left out',
   'convert.lost.no_rejected': 'the row has no rejected answer and was left out',
+  'convert.lost.several_messages':
+    'an answer is not one message of the assistant; the row was left out',
   'convert.lost.not_pairs': 'the row is no sequence of questions and answers and was left out',
   'convert.lost.after': 'what stands after the last answer is dropped',
   'convert.lost.roles': 'roles became plain text in the prompt',
@@ -224,13 +278,10 @@ export const checksEn = {
 
   'cli.language': 'en',
   'cli.data': 'Check, convert, change and look at training data',
-  'convert.lost.several_messages':
-    'an answer is not one message of the assistant; the row was left out',
   'cli.data.check': 'Report what is wrong with a training file, and mend it',
   'cli.data.preview': 'Show what the model will see, with what it learns from',
   'cli.data.convert': 'Write a file in another form of training rows',
   'cli.data.transform': 'Deduplicate, redact, split, sample, balance, filter or mix rows',
-  'cli.data.documents': 'Make question–answer rows from documents',
   'cli.data.overlap': 'How many common words two texts share',
   'arg.data_file':
     'file, folder or - for standard input: JSONL, JSON, CSV, TSV, XLSX, Parquet, TXT',
@@ -242,6 +293,7 @@ export const checksEn = {
   'arg.fixed_output': 'name of the mended copy',
   'arg.html': 'write the report as a page',
   'arg.prices': 'price table to use instead of the built-in one',
+  'arg.fill': 'with --fix: text for a placeholder; may be given several times',
   'arg.skip_near': 'do not search for near-duplicates',
   'arg.screen': 'rows that the classifier of unsafe content reads, spread over the file',
 
@@ -328,31 +380,4 @@ export const checksEn = {
   'transform.different': 'the outputs differ from those in the manifest',
 
   'overlap.done': '{percent} % of the common words are shared ({a} and {b} words)',
-
-  'cli.data.rationale':
-    'Have a model reason about question–answer rows; keep what ends in the right answer',
-  'arg.documents': 'PDF, DOCX, HTML, Markdown or text files, or folders of them',
-  'arg.questions': 'questions for each stretch of text',
-  'arg.chunk': 'characters of a stretch of text',
-  'arg.question_language': 'language of the questions; without it, that of the text',
-  'arg.license': 'license of the documents; without it, looked for in them',
-  'arg.inline':
-    'put the provenance into the rows too, under "source" (such rows cannot be uploaded as they are)',
-  'arg.dry_run': 'say what it would take and stop',
-  'arg.price_in': 'price of a million prompt tokens',
-  'arg.price_out': 'price of a million completion tokens',
-  'arg.parallel': 'questions to the model at the same time',
-  'ask.progress': '{done} of {of} asked, {promptTokens} + {completionTokens} tokens, cost {cost}',
-  'ask.interrupted': 'Interrupted. The same command goes on where it stopped.',
-  'documents.plan':
-    '{chunks} stretches of text from {files} file(s), about {tokens} prompt tokens, cost about {cost}',
-  'documents.license': '{file}: license {license}',
-  'documents.unknown': 'unknown; make sure that you may use it',
-  'documents.none':
-    'The model wrote no question and answer that could be read; its replies are in {path}',
-  'documents.done':
-    'written to {path}: {rows} rows ({empty} stretches gave none); where each comes from: {provenance}; cost {cost}',
-  'rationale.no_rows': 'the file holds no questions with answers',
-  'rationale.done':
-    'written to {path}: {kept} of {asked} rationales end in the right answer ({percent} %)',
 } as const;

@@ -7,8 +7,7 @@ import type { FixResult } from '../../data/check/fix.ts';
 import type { Report } from '../../data/check/report.ts';
 import { reportText } from '../../data/check/report-text.ts';
 import type { Question } from '../../jobs/data-protocol.ts';
-import { type Language, parseLanguage } from '../../messages/say.ts';
-import { wholeNumber } from '../arguments.ts';
+import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { input, modelFlags, modelPath, runTask, withInput } from '../data-input.ts';
 import { Failure } from '../failure.ts';
@@ -26,6 +25,7 @@ export function checkCommand(cli: Cli) {
       ...modelFlags(cli),
       fix: { type: 'boolean', description: say('arg.mend') },
       quiet: { type: 'boolean', alias: 'q', description: say('arg.quiet_fix') },
+      set: { type: 'string', description: say('arg.fill'), valueHint: 'NAME=TEXT' },
       output: { type: 'string', description: say('arg.fixed_output'), valueHint: 'FILE' },
       html: { type: 'string', description: say('arg.html'), valueHint: 'FILE' },
       prices: { type: 'string', description: say('arg.prices'), valueHint: 'FILE' },
@@ -40,6 +40,11 @@ export function checkCommand(cli: Cli) {
     async run({ args, rawArgs }) {
       const context = args['context-length'];
       const model =
+      const fill = Object.fromEntries(
+        repeated(rawArgs, 'set').map((text) => pairOf(say, '--set', text)),
+      );
+      if (args.set !== undefined && args.fix !== true)
+        throw usageError(say('usage.needs_flag', { flag: '--set', other: '--fix' }));
         args.model === undefined
           ? null
           : await modelPath(cli, args.model, args['data-dir'], rawArgs);
@@ -66,7 +71,7 @@ export function checkCommand(cli: Cli) {
             html: args.html === undefined ? null : resolve(args.html),
             fix:
               args.fix === true
-                ? { output, validOutput: valid === null ? null : mended(valid) }
+                ? { output, validOutput: valid === null ? null : mended(valid), fill }
                 : null,
             language: languageOfCli(cli),
           },

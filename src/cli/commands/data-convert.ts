@@ -4,11 +4,10 @@ import { defineCommand } from 'citty';
 import type { Converted } from '../../data/convert/convert-data.ts';
 import { SHAPES } from '../../data/convert/shapes.ts';
 import { TARGETS, WRITE_DEFAULTS } from '../../data/convert/write.ts';
-import { wholeNumber } from '../arguments.ts';
+import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { repeated } from '../command-line.ts';
 import { input, runTask, unescaped, withInput } from '../data-input.ts';
-import { usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 
 export function convertCommand(cli: Cli) {
@@ -43,7 +42,7 @@ export function convertCommand(cli: Cli) {
     },
     async run({ args, rawArgs }) {
       const pairs = (flag: string) =>
-        repeated(rawArgs, flag).map((text) => pairOf(cli, `--${flag}`, text));
+        repeated(rawArgs, flag).map((text) => pairOf(say, `--${flag}`, text));
       const target = args.to;
       const result = (await withInput(cli, args.file, (path) => {
         const stem = basename(path, extname(path));
@@ -72,12 +71,6 @@ export function convertCommand(cli: Cli) {
       print(cli, result, args.json === true);
     },
   });
-}
-
-function pairOf({ say }: Cli, flag: string, text: string): [string, string] {
-  const at = text.indexOf('=');
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw usageError(say('usage.pair', { flag, value: text }));
 }
 
 function print(cli: Cli, result: Converted, json: boolean): void {

@@ -1,5 +1,6 @@
 // Labels of a classification set: how many rows each has, which are probably misspelt, and how they
 // begin for the model.
+import { asLatin, withoutControl } from './text-patterns.ts';
 
 export type LabelGrade = 'too few' | 'decent' | 'good' | 'great';
 export type LabelReport = {
@@ -13,19 +14,27 @@ export type LabelReport = {
 /** A file is a classification set when its answers are few, short, and each comes again and again. */
 export const MOST_LABELS = 200;
 export const LONGEST_LABEL = 60;
+const MOST_ODD = 3;
+const ODD_SHARE = 0.02;
 
 export class Labels {
   /** Answer → its rows; null once there are too many different ones. */
   #lines: Map<string, number[]> | null = new Map();
   #rows = 0;
+  /** Rows whose answer is too long for a label: a few are damage, more are texts. */
+  odd: number[] = [];
 
   add(answer: string, line: number): void {
     this.#rows += 1;
     if (this.#lines === null) return;
     const known = this.#lines.get(answer);
     if (known !== undefined) known.push(line);
-    else if (answer.length > LONGEST_LABEL || this.#lines.size >= MOST_LABELS) this.#lines = null;
-    else this.#lines.set(answer, [line]);
+    else if (answer.length <= LONGEST_LABEL && this.#lines.size < MOST_LABELS)
+      this.#lines.set(answer, [line]);
+    else {
+      this.odd.push(line);
+      if (this.odd.length > Math.max(MOST_ODD, this.#rows * ODD_SHARE)) this.#lines = null;
+    }
   }
 
   /** Null: these answers are no labels. */
@@ -73,11 +82,19 @@ export function labelTypos(labels: ReadonlyMap<string, readonly number[]>): read
   return typos;
 }
 
+/** Letters that look alike, full-width ones and invisible marks make no difference either. */
 const plain = (label: string) =>
-  label
+  asLatin(withoutControl(label.normalize('NFKC')), true)
     .trim()
     .toLowerCase()
     .replaceAll(/[\s_-]+/g, ' ');
+
+/** Labels that come once where others come ten times: a shifted column, or a wrong one. */
+export function rareLabels(labels: ReadonlyMap<string, readonly number[]>): readonly string[] {
+  const counts = [...labels.values()].map(({ length }) => length).toSorted((a, b) => a - b);
+  const median = counts[Math.floor(counts.length / 2)] ?? 0;
+  return [...labels].filter(([, { length }]) => length * 10 <= median).map(([label]) => label);
+}
 
 /** Damerau–Levenshtein distance 1; digits are never slips (class 1, class 2). */
 function isSlip(a: string, b: string): boolean {

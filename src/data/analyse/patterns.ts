@@ -1,19 +1,12 @@
-// Texts that tell of trouble: what breaks a model's safety, what it learns by rote, and what a broken
-// export leaves behind. Each pattern is named by the code of its finding.
+// Texts that tell of trouble: what breaks a model's safety, and what it learns by rote. Each pattern is
+// named by the code of its finding.
 
-export type PatternCode =
+type PatternCode =
   | 'identity_shift'
   | 'obedience_prompt'
   | 'harmful_demonstration'
   | 'refusal'
-  | 'boilerplate'
-  | 'placeholder'
-  | 'replacement_character'
-  | 'mojibake'
-  | 'control_characters'
-  | 'lone_surrogate'
-  | 'html_entities'
-  | 'no_break_space_inside';
+  | 'boilerplate';
 
 /** Codes of the patterns that the row's instructions and answers show. */
 export function* safetyPatterns(
@@ -82,55 +75,13 @@ const REFUSAL =
 const BOILERPLATE =
   /\bas an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?\b|\bmy (?:knowledge|training) (?:cut-?off|data)\b|^(?:sure|certainly|of course|absolutely|great question)[!,.]|作为(?:一个|一名)?(?:人工智能|AI|语言模型)|^(?:当然可以|好的|没问题)[,，!！。]/i;
 
-/** What a broken export, a wrong encoding or a half-filled form leaves in a text. */
-export function* textPatterns(text: string): Generator<PatternCode> {
-  if (PLACEHOLDER.test(text)) yield 'placeholder';
-  if (ENTITY.test(text)) yield 'html_entities';
-  if (!ODD.test(text)) return;
-  if (text.includes('\u00a0')) yield 'no_break_space_inside';
-  if (text.includes('\ufffd')) yield 'replacement_character';
-  if (isMojibake(text)) yield 'mojibake';
-  if (CONTROL.test(text)) yield 'control_characters';
-  if (!text.isWellFormed()) yield 'lone_surrogate';
+/** The answer without the phrase it begins with. */
+export function withoutBoilerplate(text: string): string {
+  const cut = text.replace(OPENING, '');
+  return cut === text || cut === '' ? text : cut[0]!.toUpperCase() + cut.slice(1);
 }
-
-const PLACEHOLDER =
-  /\{\{\s*[a-zA-Z_][\w ]{0,30}\s*\}\}|<(?:NAME|AUTHOR|YOUR[_ ]?\w{1,20}|INSERT[_ ]\w{1,20}|PLACEHOLDER|TODO)>|\[(?:INSERT|YOUR) [A-Z ]{1,30}\]|\bTODO:|\blorem ipsum\b/;
-const ENTITY = /&(?:amp|lt|gt|quot|nbsp|#39|#x27);/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const ODD = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xc2-\xf4\u20ac\ud800-\udfff\ufffd\ufeff]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]/;
-
-/** UTF-8 that was read as Windows-1252 (â€™, Ã©) or, in Chinese, as GBK (锟斤拷, 鈥). */
-function isMojibake(text: string): boolean {
-  return /â€[™œ\u009d"¦“”˜]|Ã[\u0080-\u00bf©¨ª«®¯±³´¶¼¡¢£¤¥§]|Â[\u00a0-\u00bf]|ï»¿|锟斤拷|鈥[攄檚滐]|[äåæçè][\u0080-\u00bf][\u0080-\u00bf]|烫烫烫/.test(
-    text,
-  );
-}
-
-/** The text as it was before it was read in the wrong encoding; null where that does not come out. */
-export function unmojibake(text: string): string | null {
-  const bytes: number[] = [];
-  for (const char of text) {
-    const code = char.codePointAt(0)!;
-    const byte = code < 0x100 ? code : WINDOWS_1252.get(char);
-    if (byte === undefined) return null;
-    bytes.push(byte);
-  }
-  try {
-    const fixed = new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes));
-    return fixed === text ? null : fixed;
-  } catch {
-    return null;
-  }
-}
-const WINDOWS_1252 = new Map(
-  Array.from({ length: 32 }, (_, i) => [
-    new TextDecoder('windows-1252').decode(Uint8Array.of(0x80 + i)),
-    0x80 + i,
-  ]),
-);
+const OPENING =
+  /^\s*(?:(?:(?:sure|certainly|of course|absolutely|great question)\b[^.!,:\n]{0,20}[!,.]|as an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?,|当然可以|好的|没问题|作为(?:一个|一名)?(?:人工智能|AI)(?:语言模型|助手)?[，,])[,，!！。\s]*)+/i;
 
 /** A piece of 8 to 60 characters eight times in a row: a model that was caught in a loop. Looks back from
  *  the end and from every 256th character before it; a first mismatch ends each look. */

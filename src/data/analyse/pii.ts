@@ -34,7 +34,7 @@ export function findPii(text: string): readonly PiiSpan[] {
 
 const NONE: readonly PiiSpan[] = [];
 const WORTH_LOOKING =
-  /@|\d{3}[\d ()./-]{4}|sk-|AKIA|LTAI|gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
+  /@|\d{3}[\d ()./-]{4}|sk-|AKIA|LTAI|AKID|[srp]k_(?:live|test)_|SG\.|dop_v1_|shpat_|ya29|bearer |gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
 const DIGITS = /\d[\d ()./-]{6}/;
 
 const EMAIL =
@@ -93,6 +93,11 @@ const SECRETS: readonly RegExp[] = [
   /(?<![\w])hf_[A-Za-z0-9]{30,}/g,
   /(?<![\w])npm_[A-Za-z0-9]{36}(?![\w])/g,
   /(?<![\w])glpat-[A-Za-z0-9_-]{20,}/g,
+  /(?<![\w])(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}/g,
+  /(?<![\w])AKID[A-Za-z0-9]{28,36}(?![\w])/g,
+  /(?<![\w])SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}/g,
+  /(?<![\w])(?:dop_v1_[a-f0-9]{64}|shpat_[a-fA-F0-9]{32}|ya29\.[A-Za-z0-9_-]{30,})/g,
+  /(?<=\b[Bb]earer )(?=[^\s]*\d)[A-Za-z0-9._~+/-]{20,}/g,
   /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:[\s\S]{0,8000}?-----END (?:[A-Z]+ )?PRIVATE KEY-----)?/g,
   /(?<![\w-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/g,
   // A password that is given away in passing: letters and digits together, so that prose is not meant.

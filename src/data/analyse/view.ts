@@ -8,6 +8,8 @@ export type View = {
   readonly system: string | null;
   /** Everything else that stands before the last answer. */
   readonly prompt: string;
+  /** The last of it: what is answered. */
+  readonly asked: string;
   /** What is learned last: the last assistant message, the completion, the label, the text. */
   readonly answer: string;
   /** All that is learned. */
@@ -47,6 +49,7 @@ const text = ({ content }: ChatMessage) => {
 const plain = (prompt: string, answer: string): View => ({
   system: null,
   prompt,
+  asked: prompt,
   answer,
   answers: [answer],
   texts: [prompt, answer],
@@ -59,12 +62,15 @@ function ofMessages(messages: readonly ChatMessage[]): View {
   const texts = messages.map(text);
   let system: string | null = null;
   let prompt = '';
+  let asked = '';
   const answers: string[] = [];
   for (const [i, { role }] of messages.entries()) {
     if (role === 'system' || role === 'developer')
       system = system === null ? texts[i]! : `${system}\n${texts[i]!}`;
     else if (i < last || last < 0) prompt = prompt === '' ? texts[i]! : `${prompt}\n${texts[i]!}`;
     if (role === 'assistant') answers.push(texts[i]!);
+    if (role === 'user' && (i < last || last < 0)) asked = texts[i]!;
   }
-  return { system, prompt, answer: last < 0 ? '' : texts[last]!, answers, texts, messages };
+  const answer = last < 0 ? '' : texts[last]!;
+  return { system, prompt, asked, answer, answers, texts, messages };
 }

@@ -305,7 +305,7 @@ class Pass {
     const { rows, inputs, answers, lines, near } = this.#seen;
     const row = lines.length;
     const input = `${view.system ?? ''}\u0000${view.prompt}`;
-    const answerHash = hashText(view.answer);
+    const answerHash = hashText(normal(view.answer));
     const whole = hashText(
       pair || view.answers.length > 1 ? view.texts.join('\u0000') : `${input}\u0000${view.answer}`,
     );
@@ -314,7 +314,8 @@ class Pass {
     this.#place.offsets.push(offset);
     this.#place.bytes.push(bytes);
     const same = rows.putFirst(whole, row);
-    const asked = view.prompt.trim() === '' ? null : inputs.putFirst(hashText(input, 1), row);
+    const asked =
+      view.prompt.trim() === '' ? null : inputs.putFirst(hashText(normal(input), 1), row);
     if (same !== null) {
       const like = lines.at(same);
       const leak = this.#trainRows !== null && same < this.#trainRows;
@@ -384,6 +385,10 @@ class Pass {
     }
     if (this.#cutRows > 0)
       findings.set('truncated_rows', { context: contextLength, tokenizer: name });
+    // Where most answers repeat the question, or come from an export with empty cells, that is the task.
+    for (const code of ['prompt_in_answer', 'null_answer'] as const)
+      if (findings.rows(code) > Math.max(MOST_ODD, this.#sound * ODD_SHARE[code]))
+        findings.drop(code);
     const refusals = findings.rows('refusal');
     if (refusals > 0) findings.set('refusal', { percent: share(refusals, this.#sound) });
     const boilerplate = findings.rows('boilerplate');
@@ -406,6 +411,8 @@ const TABLES = new Set(['csv', 'tsv', 'xlsx', 'parquet', 'txt']);
 const MIN_ROWS = 10;
 const FEW_ROWS = 100;
 const PROGRESS_ROWS = 5000;
+const MOST_ODD = 5;
+const ODD_SHARE = { prompt_in_answer: 0.5, null_answer: 0.2 } as const;
 
 const share = (part: number, all: number) => ((100 * part) / Math.max(1, all)).toFixed(1);
 const whole = (key: 'data.unknown_format', line: number, params: Record<string, string>) => ({
@@ -415,6 +422,13 @@ const whole = (key: 'data.unknown_format', line: number, params: Record<string, 
   path: '',
   params,
 });
+
+/** Case and white space decide nothing in ordinary questions; in short ones they may. */
+const normal = (text: string) =>
+  text.length < 12 || text.length > 2000
+    ? text.trim()
+    : text.trim().toLowerCase().replaceAll(SPACES, ' ');
+const SPACES = /\s+/g;
 
 /** Without the system message, which many rows share. */
 const nearText = ({ prompt, answer }: View) => `${prompt}\n${answer}`;

@@ -1,9 +1,11 @@
 // What only the whole file shows: languages, labels, prompts that are alike, system messages, words.
 
-import { type LabelReport, Labels, labelTypos } from '../analyse/labels.ts';
+import { type LabelReport, Labels, labelTypos, rareLabels } from '../analyse/labels.ts';
 import { languageOfText } from '../analyse/language.ts';
 import { Numbers } from '../analyse/numbers.ts';
+import { weight } from '../analyse/pair-patterns.ts';
 import { CommonEdges, instructionOf, Repeats, Separators } from '../analyse/prompts.ts';
+import { Sides } from '../analyse/sides.ts';
 import type { View } from '../analyse/view.ts';
 import { overlap, TOP_WORDS, Vocabulary } from '../analyse/vocabulary.ts';
 import type { Sample } from '../convert/shapes.ts';
@@ -48,6 +50,7 @@ export class FileChecks {
   readonly #labels = new Labels();
   readonly #words = new Vocabulary(WORDS_BUDGET);
   readonly #starts = new Numbers(16);
+  readonly #sides = new Sides();
   #rows = 0;
   #completion = false;
   #labelled = true;
@@ -57,11 +60,14 @@ export class FileChecks {
     const { system, prompt, answer } = view;
     const spoken = languageOfText(answer.length > 40 ? answer : `${prompt} ${answer}`);
     this.#languages.set(spoken, (this.#languages.get(spoken) ?? 0) + 1);
-    if (prompt.length > 20 && answer.length > 20) {
-      const asked = languageOfText(prompt);
-      const [a, b] = [asked, spoken].map((language) => NAMED.has(language));
-      if (a && b && asked !== spoken) this.#switched.push(line);
+    if (weight(prompt) > 20 && weight(answer) > 20) {
+      const [asked, said] = [prompt, answer].map(languageOfText) as [string, string];
+      // Short texts in Latin letters are often taken for a neighbour's language.
+      const sure =
+        !(LATIN.has(asked) && LATIN.has(said)) || Math.min(prompt.length, answer.length) > 120;
+      if (sure && NAMED.has(asked) && NAMED.has(said) && asked !== said) this.#switched.push(line);
     }
+    this.#sides.add(view, line);
     if (sample.kind === 'chat' || sample.kind === 'preference') {
       if (system !== null) this.#systems.add(system);
       else this.#withoutSystem.push(line);
@@ -81,7 +87,7 @@ export class FileChecks {
       if (!answer.startsWith(' ')) this.#starts.push(line);
     }
     if (sample.kind === 'text' || (view.messages?.length ?? 0) > 3) this.#labelled = false;
-    else this.#labels.add(sample.kind === 'class' ? answer : answer.trim(), line);
+    else this.#labels.add(sample.kind === 'completion' ? answer.replace(/^ /, '') : answer, line);
     if (this.#words.add(prompt)) this.#words.add(answer);
   }
 
@@ -90,6 +96,7 @@ export class FileChecks {
     this.#finishLanguages(found);
     this.#finishSystems(found);
     this.#finishPrompts(found, counter, labels !== null);
+    if (labels === null) this.#finishSides(found);
     const words = this.#words.top(TOP_WORDS);
     const main = [...this.#languages].toSorted((a, b) => b[1] - a[1])[0]?.[0] ?? 'other';
     const list = general(main);
@@ -144,6 +151,12 @@ export class FileChecks {
     } else if (without > 0) found.set('missing_system', { rows: without });
   }
 
+  #finishSides(found: Findings): void {
+    const { swapped, unfinished, oddlySwapped, oddlyUnfinished } = this.#sides;
+    if (oddlySwapped) for (const line of swapped.values) found.hit('swapped_sides', line);
+    if (oddlyUnfinished) for (const line of unfinished.values) found.hit('unfinished_answer', line);
+  }
+
   #finishLabels(found: Findings, counter: Counter | null): readonly LabelReport[] | null {
     const { lines } = this.#labels;
     if (lines === null) return null;
@@ -156,6 +169,15 @@ export class FileChecks {
         { example: `${typos[0]!.label} → ${typos[0]!.meant}` },
         typos.map(({ label, meant }) => ({ label, meant, rows: lines.get(label)?.length ?? 0 })),
       );
+    for (const line of this.#labels.odd) found.hit('label_odd', line);
+    const misspelt = new Set(typos.map(({ label }) => label));
+    const rare = rareLabels(lines).filter((label) => !misspelt.has(label));
+    for (const label of rare)
+      for (const line of lines.get(label) ?? []) found.hit('label_rare', line);
+    if (rare.length > 0) found.set('label_rare', { labels: rare.slice(0, MOST_NAMED).join(', ') });
+    // A label may be one character, and may mean that there is no value.
+    found.drop('short_answer');
+    if (found.rows('null_answer') > rare.length * MOST_RARE) found.drop('null_answer');
     const asLearned = (label: string) => (this.#completion ? ` ${label}` : label);
     const report = this.#labels.report(
       counter === null ? null : (label) => counter.answer(asLearned(label)).length,
@@ -248,7 +270,10 @@ const NAMED = new Set([
   'nl',
   'vi',
 ]);
+const LATIN = new Set(['en', 'de', 'fr', 'es', 'pt', 'it', 'nl', 'vi']);
 const LONG_PREFIX = 12;
+const MOST_NAMED = 5;
+const MOST_RARE = 3;
 const LITTLE_OVERLAP = 0.25;
 /** A fixed ending that is no letter: ` ->`, `\n\n###\n\n`, `\nLabel:`. */
 const ENDING = /[^\p{L}\p{N}\s.!?。！？]\s*$|\n\s*\S*$/u;

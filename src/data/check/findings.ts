@@ -142,7 +142,8 @@ export class Faults {
         rows: lines.length,
         lines: [...lines.subarray(0, LISTED)],
         lines_omitted: Math.max(0, lines.length - LISTED),
-        fix: FIXABLE.get(key) ?? null,
+        // Rows with errors are left out when that is agreed to.
+        fix: FIXABLE.get(key) ?? (level === 'error' && lines[0] !== 0 ? 'ask' : null),
         message: speak(key, found.params),
         advice: speak(`${key}.fix`, found.params),
         details: found.details,
@@ -155,4 +156,5 @@ export class Faults {
 const FIXABLE: ReadonlyMap<ProblemKey, Fix> = new Map([
   ['data.bom', 'auto'],
   ['data.no_break_space', 'auto'],
+  ['data.bom_inside', 'auto'],
 ]);

@@ -1,16 +1,13 @@
 // Applies fixes: reads the file once more and writes a new one beside it. The original stays.
 
-import { unmojibake } from '../analyse/patterns.ts';
 import { readSample, ShapeError } from '../convert/read.ts';
 import { shapeOf } from '../convert/shapes.ts';
-import { WRITE_DEFAULTS, writeSample } from '../convert/write.ts';
-import { openSource, type SourceOptions } from '../source/rows.ts';
-import { mapTexts } from '../source/texts.ts';
+import { openSource, type Source, type SourceOptions } from '../source/rows.ts';
 import { type Written, writeRowsTo, writeTextTo } from '../source/write-rows.ts';
-import { Redactor } from '../transform/redact.ts';
+import { highestMarks, Redactor } from '../transform/redact.ts';
 import type { CheckedFile } from './check-data.ts';
 import { CODES, type Code } from './codes.ts';
-import type { Detail } from './findings.ts';
+import { editFor } from './edits.ts';
 import { formatFaults } from './row-checks.ts';
 
 /** Besides the codes of findings: rows with format errors are left out. */
@@ -25,7 +22,11 @@ export type FixResult = Written & {
   readonly redaction_map: string | null;
 };
 
+/** Fixed by leaving the rows out. */
 const DROPS: readonly Code[] = [
+  'bad_row',
+  'not_printable',
+  'truncated_rows',
   'nothing_to_learn',
   'duplicate_exact',
   'duplicate_near',
@@ -33,24 +34,47 @@ const DROPS: readonly Code[] = [
   'leakage_near',
   'conflicting_answers',
   'blank_answer',
+  'blank_prompt',
+  'short_answer',
+  'null_answer',
+  'url_only',
+  'unfinished_answer',
   'echo',
+  'swapped_sides',
   'loop',
   'refusal',
+  'encoded_blob',
+  'replacement_character',
+  'assistant_first',
+  'no_user',
+  'call_unanswered',
+  'tool_undeclared',
+  'tool_without_call',
+  'arguments_not_json',
   'preference_identical',
   'identity_shift',
   'obedience_prompt',
   'harmful_demonstration',
+  'label_odd',
+  'label_rare',
+  'language_switch',
 ];
 
-/** What `--fix` may do to this file: by itself, and after asking. */
-export function fixesFor({ findings, faults }: CheckedFile): {
+/** What `--fix` may do to this file: by itself, and after asking. `filled`: the texts for placeholders are
+ *  given. */
+export function fixesFor(
+  { findings, faults }: CheckedFile,
+  filled: boolean,
+): {
   readonly auto: readonly FixCode[];
   readonly ask: readonly FixCode[];
 } {
   const codes = findings.codes();
-  const by = (fix: 'auto' | 'ask') => codes.filter((code) => CODES[code].fix === fix);
+  const by = (fix: 'auto' | 'ask') =>
+    codes.filter((code) => code !== 'placeholder' && CODES[code].fix === fix);
+  const fill: FixCode[] = filled && codes.includes('placeholder') ? ['placeholder'] : [];
   return {
-    auto: by('auto'),
+    auto: [...by('auto'), ...fill],
     ask: [...by('ask'), ...(faults.errorRows > 0 ? [DROP_FAULTY as FixCode] : [])],
   };
 }
@@ -59,42 +83,42 @@ export async function applyFixes(
   checked: CheckedFile,
   codes: readonly FixCode[],
   output: string,
+  fill: Readonly<Record<string, string>>,
   options: SourceOptions,
 ): Promise<FixResult> {
   const wanted = new Set(codes);
   const drops = new Set<number>();
   for (const code of DROPS)
     if (wanted.has(code)) for (const line of checked.findings.lines(code)) drops.add(line);
-  const redactor = codes.some((code) => code.startsWith('pii_')) ? redactorFor(codes) : null;
-  const edit = editFor(checked, wanted, redactor);
   const source = await openSource(checked.path, options);
   let dropped = 0;
   let changed = 0;
   try {
+    const redactor = await redactorFor(codes, source);
+    const edit = editFor(checked, wanted, redactor, fill);
     const written = await writeRowsTo(output, async (writer) => {
-      for await (const item of source.items(options.signal)) {
-        if (item.kind === 'problem') {
-          const mended = item.key === 'data.no_break_space' ? await source.raw(item.line) : null;
-          if (mended !== null) {
-            changed += 1;
-            await writer.line(mended.replaceAll('\u00a0', ' '));
-          } else if (item.line > 0 && item.level === 'error') {
-            if (wanted.has(DROP_FAULTY)) dropped += 1;
-            else await keep(writer.line, await source.raw(item.line));
-          }
-          continue;
-        }
-        const faulty = wanted.has(DROP_FAULTY) && isFaulty(item.value);
-        if (drops.has(item.line) || faulty) {
-          dropped += 1;
-          continue;
-        }
-        const value = edit(item.value, item.line);
-        if (value === item.value) await writer.line(item.text);
+      const put = async (value: unknown, line: number, text: string | null) => {
+        const made =
+          drops.has(line) || (wanted.has(DROP_FAULTY) && isFaulty(value))
+            ? null
+            : edit(value, line);
+        if (made === null) dropped += 1;
+        else if (made === value && text !== null) await writer.line(text);
         else {
-          const text = JSON.stringify(value);
-          if (text !== JSON.stringify(item.value)) changed += 1;
-          await writer.line(text);
+          const json = JSON.stringify(made);
+          if (text === null || json !== JSON.stringify(value)) changed += 1;
+          await writer.line(json);
+        }
+      };
+      for await (const item of source.items(options.signal)) {
+        if (item.kind === 'row') await put(item.value, item.line, item.text);
+        else if (item.level === 'error' && item.line > 0 && !item.repaired) {
+          const raw = await source.raw(item.line);
+          const mended = raw === null ? null : repair(item.key, raw);
+          if (mended !== null) await put(mended, item.line, null);
+          else if (raw !== null && !wanted.has(DROP_FAULTY)) await writer.line(raw);
+          // Bytes that are no text cannot be written as a line.
+          else dropped += 1;
         }
       }
     });
@@ -109,9 +133,11 @@ export async function applyFixes(
   }
 }
 
-/** A line that cannot be read stays as it is: nothing is dropped that nobody agreed to. */
-async function keep(line: (text: string) => Promise<void>, raw: string | null): Promise<void> {
-  if (raw !== null) await line(raw);
+/** The row of a line that a replacement turns into JSON; null for other faults. */
+function repair(key: string, raw: string): unknown {
+  if (key === 'data.no_break_space') return JSON.parse(raw.replaceAll('\u00a0', ' '));
+  if (key === 'data.bom_inside') return JSON.parse(raw.replaceAll('\ufeff', ''));
+  return null;
 }
 
 function isFaulty(value: unknown): boolean {
@@ -134,82 +160,11 @@ const KINDS = {
   pii_secret: 'secret',
 } as const;
 
-const redactorFor = (codes: readonly FixCode[]) =>
-  new Redactor(codes.flatMap((code) => (code in KINDS ? [KINDS[code as keyof typeof KINDS]] : [])));
-
-function editFor(
-  { findings, whole }: CheckedFile,
-  wanted: ReadonlySet<FixCode>,
-  redactor: Redactor | null,
-): (value: unknown, line: number) => unknown {
-  const texts: ((text: string) => string)[] = [];
-  if (wanted.has('mojibake')) texts.push((text) => unmojibake(text) ?? text);
-  if (wanted.has('control_characters')) texts.push((text) => text.replaceAll(CONTROL, ''));
-  if (wanted.has('lone_surrogate')) texts.push((text) => text.toWellFormed());
-  if (wanted.has('html_entities')) texts.push(unescapeEntities);
-  if (wanted.has('no_break_space_inside')) texts.push((text) => text.replaceAll('\u00a0', ' '));
-  if (redactor !== null) texts.push((text) => redactor.redact(text));
-  const labels = wanted.has('label_typo') ? meanings(findings.details('label_typo')) : null;
-  const mistyped = new Set(labels === null ? [] : findings.lines('label_typo'));
-  const prefix = wanted.has('prompt_prefix') ? whole.prompts.common_prefix : '';
-  const separator = wanted.has('prompt_ending') ? whole.prompts.free_separator : '';
-  const convert = wanted.has('foreign_format');
-  return (value, line) => {
-    let out = value;
-    for (const change of texts) out = mapTexts(out, change);
-    if (labels !== null && mistyped.has(line))
-      out = mapTexts(out, (text) => {
-        const meant = labels.get(text.trim());
-        return meant === undefined ? text : text.replace(text.trim(), meant);
-      });
-    if (prefix !== '')
-      out = mapTexts(out, (text) => (text.startsWith(prefix) ? text.slice(prefix.length) : text));
-    if (separator !== '')
-      out = withPrompt(out, (prompt) => (prompt.endsWith(separator) ? prompt : prompt + separator));
-    if (wanted.has('completion_start')) out = withCompletion(out);
-    const shape = convert ? shapeOf(out) : null;
-    if (shape === null) return out;
-    const { sample } = readSample(shape, out);
-    const target =
-      sample.kind === 'preference'
-        ? 'preference'
-        : sample.kind === 'completion' || sample.kind === 'text'
-          ? 'completion'
-          : 'chat';
-    return writeSample(target, sample, WRITE_DEFAULTS).row ?? out;
-  };
+/** Null where nothing is redacted. Marks that stand in the file already are not given out again. */
+async function redactorFor(codes: readonly FixCode[], source: Source): Promise<Redactor | null> {
+  const kinds = codes.flatMap((code) => (code in KINDS ? [KINDS[code as keyof typeof KINDS]] : []));
+  if (kinds.length === 0) return null;
+  const used = highestMarks();
+  for await (const item of source.items()) if (item.kind === 'row') used.look(item.text);
+  return new Redactor(kinds, used.marks);
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]/g;
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&amp;': '&',
-  '&lt;': '<',
-  '&gt;': '>',
-  '&quot;': '"',
-  '&nbsp;': ' ',
-  '&#39;': "'",
-  '&#x27;': "'",
-};
-const unescapeEntities = (text: string) =>
-  text.replaceAll(/&(?:amp|lt|gt|quot|nbsp|#39|#x27);/g, (entity) => ENTITIES[entity] ?? entity);
-
-/** Misspelt label → what was meant. */
-const meanings = (details: readonly Detail[]) =>
-  new Map(details.map(({ label, meant }) => [String(label).trim(), String(meant).trim()]));
-
-type Pair = { readonly prompt: string; readonly completion: string };
-const isPair = (value: unknown): value is Pair =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as Pair).prompt === 'string' &&
-  typeof (value as Pair).completion === 'string';
-
-const withPrompt = (value: unknown, change: (prompt: string) => string) =>
-  isPair(value) ? { ...value, prompt: change(value.prompt) } : value;
-
-const withCompletion = (value: unknown) =>
-  isPair(value) && !value.completion.startsWith(' ')
-    ? { ...value, completion: ` ${value.completion.trimStart()}` }
-    : value;

@@ -1,8 +1,10 @@
 // What one row shows by itself: format, texts, safety. Knows no other row.
 
 import { conversationFaults } from '../analyse/conversation.ts';
-import { answerPatterns, isLoop, safetyPatterns, textPatterns } from '../analyse/patterns.ts';
+import { pairPatterns } from '../analyse/pair-patterns.ts';
+import { answerPatterns, isLoop, safetyPatterns } from '../analyse/patterns.ts';
 import { findPii, type PiiKind } from '../analyse/pii.ts';
+import { textPatterns } from '../analyse/text-patterns.ts';
 import type { View } from '../analyse/view.ts';
 import type { Sample, Shape } from '../convert/shapes.ts';
 import { isObject } from '../formats/chat.ts';
@@ -16,7 +18,7 @@ export function* formatFaults(shape: Shape, value: unknown): Generator<Fault> {
 }
 
 export function checkRow(sample: Sample, view: View, line: number, found: Findings): void {
-  const { system, prompt, answer, answers, texts } = view;
+  const { system, prompt, answers, texts } = view;
   if (sample.kind === 'chat') {
     for (const code of conversationFaults(sample.value)) found.hit(code, line);
   } else if (sample.kind === 'preference') {
@@ -28,7 +30,7 @@ export function checkRow(sample: Sample, view: View, line: number, found: Findin
     for (const code of answerPatterns(item)) found.hit(code, line);
     if (isLoop(item)) found.hit('loop', line);
   }
-  checkAnswer(sample, prompt, answer, line, found);
+  checkAnswer(sample, view, line, found);
   for (const [i, text] of texts.entries()) {
     for (const code of textPatterns(text)) found.hit(code, line);
     for (const { kind, start } of findPii(text))
@@ -44,25 +46,13 @@ const PII_CODES = {
   secret: 'pii_secret',
 } as const satisfies Record<PiiKind, string>;
 
-/** A label may be one character; an answer to a question is rarely that short. */
-const SHORT = 2;
-
-function checkAnswer(
-  sample: Sample,
-  prompt: string,
-  answer: string,
-  line: number,
-  found: Findings,
-): void {
-  const trimmed = answer.trim();
-  if (trimmed === '') {
-    const calls =
-      sample.kind === 'chat' &&
-      sample.value.messages.some((m) => m['tool_calls'] ?? m['function_call']);
-    if (answer !== '' || (!calls && sample.kind !== 'chat' && sample.kind !== 'completion'))
-      found.hit('blank_answer', line);
-    return;
-  }
-  if (trimmed.length < SHORT) found.hit('short_answer', line);
-  if (prompt.length > 20 && trimmed === prompt.trim()) found.hit('echo', line);
+function checkAnswer(sample: Sample, { asked, answer }: View, line: number, found: Findings): void {
+  const own = sample.kind === 'text' ? null : asked;
+  for (const code of pairPatterns(own, answer, sample.kind === 'completion')) found.hit(code, line);
+  if (answer.trim() !== '') return;
+  const calls =
+    sample.kind === 'chat' &&
+    sample.value.messages.some((m) => m['tool_calls'] ?? m['function_call']);
+  if (answer !== '' || (!calls && sample.kind !== 'chat' && sample.kind !== 'completion'))
+    found.hit('blank_answer', line);
 }

@@ -8,6 +8,7 @@ import { type RowWriter, type Written, writeRowsTo } from '../source/write-rows.
 import { registeredSet } from './dataset-info.ts';
 import { type Loss, type LossKey, readSample, ShapeError } from './read.ts';
 import { type Json, type Shape, shapeOf } from './shapes.ts';
+import { fillPlaceholders } from './fill.ts';
 import { type Target, type WriteOptions, writeSample } from './write.ts';
 
 export type ConvertRequest = {
@@ -125,7 +126,6 @@ export async function convertData(
   }
 }
 
-const MOST_BAD = 100;
 const LEFT = /\{\{\s*(?:name|author)\s*\}\}|<(?:NAME|AUTHOR)>/;
 
 function badRows(rows: readonly BadRow[]): CodedError {
@@ -162,20 +162,13 @@ function renameKeys(row: unknown, map: Readonly<Record<string, string>>): unknow
 
 /** Fills `<NAME>` and `{{name}}`, then replaces texts, in the order given. */
 function textChange({ fill, replace }: ConvertRequest): ((text: string) => string) | null {
-  const fills = Object.entries(fill).map(
-    ([name, value]) =>
-      [new RegExp(`\\{\\{\\s*${escaped(name)}\\s*\\}\\}|<${escaped(name)}>`, 'gi'), value] as const,
-  );
-  if (fills.length === 0 && replace.length === 0) return null;
+  if (Object.keys(fill).length === 0 && replace.length === 0) return null;
   return (text) => {
-    let out = text;
-    for (const [regex, value] of fills) out = out.replaceAll(regex, () => value);
+    let out = fillPlaceholders(text, fill);
     for (const [old, value] of replace) out = out.replaceAll(old, () => value);
     return out;
   };
 }
-
-const escaped = (text: string) => text.replaceAll(/[\^$\\.*+?()[\]{}|/-]/g, '\\$&');
 
 /** Turns rows into lines of the output's format: JSONL, a JSON list, CSV or TSV by the file's name. */
 function rowSink({ output, sample, seed }: ConvertRequest, writer: RowWriter) {

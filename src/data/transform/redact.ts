@@ -6,12 +6,13 @@ export type RedactionMap = Readonly<Record<string, string>>;
 
 export class Redactor {
   readonly #marks = new Map<string, string>();
-  readonly #counts = new Map<PiiKind, number>();
+  readonly #counts: Map<PiiKind, number>;
   readonly #kinds: ReadonlySet<PiiKind> | null;
 
-  /** `kinds` null: all of them. */
-  constructor(kinds: readonly PiiKind[] | null = null) {
+  /** `kinds` null: all of them. `used`: the highest number of each kind that the text has already. */
+  constructor(kinds: readonly PiiKind[] | null, used: ReadonlyMap<PiiKind, number>) {
     this.#kinds = kinds === null ? null : new Set(kinds);
+    this.#counts = new Map(used);
   }
 
   redact(text: string): string {
@@ -41,6 +42,22 @@ export class Redactor {
   }
 }
 
+const MARK = /\[(EMAIL|PHONE|ID_CARD|BANK_CARD|SECRET)_(\d{1,9})\]/g;
+
+/** Finds the marks that texts have already, from an earlier redaction: theirs must stay apart. */
+export function highestMarks() {
+  const marks = new Map<PiiKind, number>();
+  return {
+    marks: marks as ReadonlyMap<PiiKind, number>,
+    look: (text: string) => {
+      for (const [, name, number] of text.matchAll(MARK)) {
+        const kind = name!.toLowerCase() as PiiKind;
+        marks.set(kind, Math.max(marks.get(kind) ?? 0, Number(number)));
+      }
+    },
+  };
+}
+
 /** Puts the values back. */
 export const restore = (text: string, map: RedactionMap): string =>
-  text.replaceAll(/\[[A-Z_]+_\d+\]/g, (mark) => map[mark] ?? mark);
+  text.replaceAll(MARK, (mark) => map[mark] ?? mark);

@@ -20,10 +20,10 @@ import {
   shuffle,
   split,
 } from './pick.ts';
-import { Redactor } from './redact.ts';
+import { highestMarks, Redactor } from './redact.ts';
 import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
 import { collect, type RowSet, rowSetOf, type Scratch, withScratch } from './row-set.ts';
-import type { Manifest, Step } from './steps.ts';
+import type { Step } from './steps.ts';
 
 export type TransformRequest = {
   readonly path: string;
@@ -192,7 +192,9 @@ async function apply(step: Step, set: RowSet, around: Around): Promise<Applied> 
     case 'bucket':
       return keep(await bucket(set, step, seed));
     case 'redact': {
-      around.redactor.used ??= new Redactor(step.kinds ?? null);
+      const used = highestMarks();
+      for (let row = 0; row < set.rows; row++) used.look(await set.text(row));
+      around.redactor.used ??= new Redactor(step.kinds ?? null, used.marks);
       const done = await change(redaction(around.redactor.used));
       return { ...done, more: { redacted: Object.keys(around.redactor.used.map).length } };
     }

@@ -123,8 +123,10 @@ async function mend(
       ? []
       : [{ file: 'valid' as const, checked: valid, output: fix.validOutput }]),
   ];
+  const { fill } = fix;
+  const filled = Object.keys(fill).length > 0;
   const questions: Question[] = files.flatMap(({ file, checked }) =>
-    fixesFor(checked).ask.map((code) => ({
+    fixesFor(checked, filled).ask.map((code) => ({
       file,
       ...questionFor(code, file, checked.faults.errorRows, report, speak),
     })),
@@ -133,11 +135,11 @@ async function mend(
     questions.length === 0 ? [] : await told.ask({ type: 'questions', report, questions });
   const results: FixResult[] = [];
   for (const { file, checked, output } of files) {
-    const { auto, ask } = fixesFor(checked);
+    const { auto, ask } = fixesFor(checked, filled);
     const codes = [...auto, ...ask.filter((code) => agreed.includes(`${file}/${code}`))];
     const mendable = report.findings.some((item) => item.file === file && item.fix === 'auto');
     if (codes.length > 0 || mendable)
-      results.push(await applyFixes(checked, codes, output, { sheet, encoding }));
+      results.push(await applyFixes(checked, codes, output, fill, { sheet, encoding }));
   }
   return results;
 }

@@ -38,7 +38,7 @@ const seed = z
   .max(2 ** 31)
   .default(1);
 
-const Check = z.strictObject({
+export const Check = z.strictObject({
   ...reading,
   validation_file_id: z.string().min(1).optional(),
   model,
@@ -48,10 +48,12 @@ const Check = z.strictObject({
   screen: z.int().min(0).default(20_000),
   /** 'auto': what needs no asking; a list: these codes besides. Makes a new file. */
   fix: z.union([z.literal('auto'), z.array(z.string())]).optional(),
+  /** Texts for placeholders, filled in with `fix`. */
+  fill: z.record(z.string(), z.string()).default({}),
   language: z.enum(['en', 'zh-CN']).default('en'),
 });
 
-const Preview = z.strictObject({
+export const Preview = z.strictObject({
   ...reading,
   model: z.string().min(1),
   context_length: contextLength,
@@ -59,7 +61,7 @@ const Preview = z.strictObject({
   count: z.int().min(1).max(1000).default(3),
 });
 
-const Convert = z.strictObject({
+export const Convert = z.strictObject({
   ...reading,
   to: z.enum(TARGETS),
   from: z.enum(SHAPES).optional(),
@@ -74,7 +76,7 @@ const Convert = z.strictObject({
   skip_bad: z.boolean().default(false),
 });
 
-const Transform = z.strictObject({
+export const Transform = z.strictObject({
   ...reading,
   /** As in a recipe; `mix` names `file_id` instead of a path. */
   steps: z.array(z.looseObject({ do: z.string() })).min(1),
@@ -86,7 +88,7 @@ const partSource = z.union([
   z.strictObject({ template: z.string().min(1) }),
 ]);
 
-const Prepare = z.strictObject({
+export const Prepare = z.strictObject({
   ...reading,
   format: z.enum(TABLE_FORMATS).optional(),
   /** Repairs what the messages name; rows that cannot be read go to a file of their own. */
@@ -134,7 +136,7 @@ export function dataTools(deps: Deps): Hono {
             fix:
               fix === undefined
                 ? null
-                : { output, validOutput: valid === null ? null : validOutput },
+                : { output, validOutput: valid === null ? null : validOutput, fill: body.fill },
             language: body.language,
           },
           {

@@ -1,0 +1,45 @@
+// How questions and answers of a whole file end, and which rows end otherwise: answers that break off, and
+// rows whose sides have changed places.
+import { Numbers } from './numbers.ts';
+import type { View } from './view.ts';
+
+export class Sides {
+  #asked = 0;
+  #questions = 0;
+  #long = 0;
+  /** Answers that end as questions, to prompts that do not. */
+  readonly swapped = new Numbers(16);
+  readonly unfinished = new Numbers(16);
+
+  add({ asked, answer }: View, line: number): void {
+    const [question, said] = [asked.trimEnd(), answer.trimEnd()];
+    if (question !== '') {
+      this.#asked += 1;
+      if (QUESTION.test(question)) this.#questions += 1;
+      else if (QUESTION.test(said)) this.swapped.push(line);
+    }
+    if (said.length < LONG) return;
+    this.#long += 1;
+    if (CUT.test(said)) this.unfinished.push(line);
+  }
+
+  /** Only what is rare among many rows tells of damage. */
+  get oddlySwapped(): boolean {
+    return (
+      this.#asked >= MANY &&
+      this.#questions >= this.#asked * 0.6 &&
+      this.swapped.length <= this.#asked * RARE
+    );
+  }
+
+  get oddlyUnfinished(): boolean {
+    return this.#long >= MANY && this.unfinished.length <= this.#long * RARE;
+  }
+}
+
+const MANY = 20;
+const RARE = 0.05;
+const LONG = 30;
+const QUESTION = /[?？][)"'”’」\]\s]*$/;
+/** A letter or what stands inside sentences only. */
+const CUT = /[\p{L},，、;；:：\-–—(（]$/u;
