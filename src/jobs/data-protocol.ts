@@ -153,8 +153,3 @@ export const FromData = z.discriminatedUnion('type', [
   }),
 ]);
 export type FromData = z.infer<typeof FromData>;
-  /** What asking a model will take, and how far it is. */
-  z.object({ type: z.literal('plan'), plan: z.custom<Plan>() }),
-  z.object({ type: z.literal('told'), told: z.custom<Told>() }),
-  /** A request to a model, which only the parent can reach; it answers with `asked` or `not-asked`. */
-  z.object({ type: z.literal('ask'), id: z.int(), body: z.custom<ChatBody>() }),

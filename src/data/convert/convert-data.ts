@@ -6,9 +6,9 @@ import { openSource } from '../source/rows.ts';
 import { mapTexts } from '../source/texts.ts';
 import { type RowWriter, type Written, writeRowsTo } from '../source/write-rows.ts';
 import { registeredSet } from './dataset-info.ts';
+import { fillPlaceholders } from './fill.ts';
 import { type Loss, type LossKey, readSample, ShapeError } from './read.ts';
 import { type Json, type Shape, shapeOf } from './shapes.ts';
-import { fillPlaceholders } from './fill.ts';
 import { type Target, type WriteOptions, writeSample } from './write.ts';
 
 export type ConvertRequest = {
@@ -126,6 +126,7 @@ export async function convertData(
   }
 }
 
+const MOST_BAD = 100;
 const LEFT = /\{\{\s*(?:name|author)\s*\}\}|<(?:NAME|AUTHOR)>/;
 
 function badRows(rows: readonly BadRow[]): CodedError {

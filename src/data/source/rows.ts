@@ -2,7 +2,9 @@
 // whatever else there is (tables, archives, folders, JSON lists) is first spooled to JSONL, so that
 // what comes after can go back to a row's bytes.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Params } from '../../messages/say.ts';
@@ -93,7 +95,7 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
   }
 }
 
-/** The list a JSON file is; null for anything else. */
+/** The list a JSON file is, or that its only key holds; null for anything else. */
 function listIn(bytes: Buffer): readonly unknown[] | null {
   let value: unknown;
   try {
@@ -173,7 +175,7 @@ async function* jsonlItems(
   problems: readonly Problem[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SourceItem> {
-  yield* problems;
+  for (const item of problems) yield { ...item, column: null };
   let example = 0;
   let seen = 0;
   for await (const line of readLines(path)) {
@@ -206,6 +208,8 @@ function parsed(line: number, example: number, { text, offset, bytes }: TextLine
   try {
     value = JSON.parse(text);
   } catch (error) {
+    if (text.startsWith('\ufeff') && jsonErrorAt(text.slice(1)) === null)
+      return problem(line, example, 'data.bom_inside', {}, 1);
     const found = jsonErrorAt(text);
     const column = found === null ? null : found.at + 1;
     if (text.includes('\u00a0') && jsonErrorAt(text.replaceAll('\u00a0', ' ')) === null)
@@ -217,8 +221,6 @@ function parsed(line: number, example: number, { text, offset, bytes }: TextLine
   }
   const key = doubledKey(text, value);
   if (key !== null) return problem(line, example, 'data.doubled_key', { key });
-    if (text.startsWith('\ufeff') && jsonErrorAt(text.slice(1)) === null)
-      return problem(line, example, 'data.bom_inside', {}, 1);
   return { kind: 'row', line, example, offset, bytes, text, value };
 }
 

@@ -23,7 +23,7 @@ import {
 import { highestMarks, Redactor } from './redact.ts';
 import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
 import { collect, type RowSet, rowSetOf, type Scratch, withScratch } from './row-set.ts';
-import type { Step } from './steps.ts';
+import type { Manifest, Step } from './steps.ts';
 
 export type TransformRequest = {
   readonly path: string;
