@@ -2,6 +2,7 @@
 // happened: nobody answers (exit code 3), the server refuses (1), or it is some other program (1).
 import { basename } from 'node:path';
 import type { z } from 'zod';
+import { retell } from '../messages/retell.ts';
 import type { Cli } from './cli.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
 import { fileToUpload, inReadersLanguage } from './file-to-upload.ts';
@@ -74,7 +75,8 @@ export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fet
     const text = await response.text().catch(() => '');
     const parsed = ErrorBody.safeParse(jsonOrNull(text));
     if (!parsed.success) return notTunery(`HTTP ${response.status}`);
-    const { message, param = null, code = null } = parsed.data.error;
+    const { param = null, code = null } = parsed.data.error;
+    const message = retell(parsed.data.error.message, say);
     if (response.status === 401) return new Failure(say('error.key', { message }), { code });
     const sentence =
       param === null ? say('error.api', { message }) : say('error.api_param', { param, message });
@@ -139,7 +141,8 @@ export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fet
           const value = jsonOrNull(data);
           const failure = ErrorBody.safeParse(value);
           if (failure.success) {
-            const { message, code = null } = failure.data.error;
+            const { code = null } = failure.data.error;
+            const message = retell(failure.data.error.message, say);
             throw new Failure(say('error.api', { message }), { code });
           }
           const result = schema.safeParse(value);

@@ -1,6 +1,7 @@
 // Follows a job to its end over the event stream. A stream that breaks is opened again and what was
 // seen already is skipped, so that a restart of the server does not end it.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retell } from '../messages/retell.ts';
 import type { Cli } from './cli.ts';
 import type { Client } from './client.ts';
 import { Failure } from './failure.ts';
@@ -43,6 +44,6 @@ export function requireSuccess(cli: Cli, job: Job): string {
     throw new Failure(cli.say('job.cancelled'), { code: 'cancelled' });
   }
   const { code = null, message = null } = job.error ?? {};
-  const params = { code: code ?? job.status, message: message ?? '' };
+  const params = { code: code ?? job.status, message: retell(message ?? '', cli.say) };
   throw new Failure(cli.say('job.failed', params), { code: code ?? null });
 }

@@ -6,6 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { WorkerMessage } from '../jobs/protocol.ts';
 import { Child, describeExit, entryBeside } from '../lib/child.ts';
+import { retell } from '../messages/retell.ts';
 import type { Cli } from './cli.ts';
 import type { Client } from './client.ts';
 import { Failure } from './failure.ts';
@@ -60,5 +61,5 @@ async function runWorker({ say, signal }: Cli, request: string): Promise<void> {
   if (message?.type === 'done') return;
   const { code, message: text } =
     message?.type === 'fail' ? message : { code: 'crashed', message: describeExit(exit) };
-  throw new Failure(say('import.failed', { code, message: text }), { code });
+  throw new Failure(say('import.failed', { code, message: retell(text, say) }), { code });
 }

@@ -1,4 +1,5 @@
 // The structural check of a training file: every problem in line order, and what the file holds.
+import { say } from '../messages/say.ts';
 import type { Format } from './formats/format.ts';
 import { describe, type Problem } from './problems.ts';
 import { readExamples } from './read-examples.ts';
@@ -7,7 +8,7 @@ import { readExamples } from './read-examples.ts';
 export const MIN_EXAMPLES = 10;
 
 export const tooFewExamples = (count: number) =>
-  `Training file has ${count} example(s), but must have at least ${MIN_EXAMPLES} examples`;
+  say('failure.n_examples', { count, least: MIN_EXAMPLES });
 
 export type Checked = { readonly examples: number; readonly format: Format | null };
 

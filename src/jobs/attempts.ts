@@ -1,6 +1,7 @@
 // Runs a job's child until it ends by itself: a child that crashes is started again from its last
 // checkpoint, and given up when it dies several times without getting further.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { say } from '../messages/say.ts';
 import { getJob, updateJob } from '../store/jobs.ts';
 import { warning } from './events.ts';
 import { failJob } from './fail-job.ts';
@@ -53,7 +54,7 @@ async function goOn(parts: Parts, jobId: string, crash: Crashed): Promise<boolea
     });
     if (changed === null) return null;
     if (count <= MAX_CRASHES) {
-      const text = `${crash.message}. It is started again from its last checkpoint.`;
+      const text = say('event.again', { crash: crash.message });
       await tell(query, jobId, [warning(parts.seconds(), text)]);
     }
     return count;
@@ -63,9 +64,7 @@ async function goOn(parts: Parts, jobId: string, crash: Crashed): Promise<boolea
   if (crashes <= MAX_CRASHES) return true;
   await failJob(parts, jobId, {
     code: 'worker_crashed',
-    message:
-      `${crash.message}. It died ${crashes} times without getting further. ` +
-      'If the machine ran out of memory, lower batch_size or context_length, or close other programs; then create the job again.',
+    message: say('failure.crashed', { crash: crash.message, times: crashes }),
     param: null,
   });
   return false;

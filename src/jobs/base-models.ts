@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 
 export type BaseModel = {
   readonly id: string;
@@ -169,8 +170,8 @@ function pick(models: readonly BaseModel[], name: string): BaseModel | null {
     return same(stem, name) || same(stem.replace(QUANTIZATION, ''), name);
   });
   if (fits.length < 2) return fits[0] ?? null;
-  const ids = fits.map(({ id }) => id).join(', ');
-  const message = `The model name '${name}' fits several files. Name one of: ${ids}.`;
+  const known = fits.map(({ id }) => id).join(', ');
+  const message = say('refusal.model_ambiguous', { name, known });
   throw new CodedError('model_ambiguous', message, { param: 'model' });
 }
 

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { newId, newSeed } from '../lib/id.ts';
+import { say } from '../messages/say.ts';
 import { type FileRow, getFile } from '../store/files.ts';
 import { insertFineTuneFile } from '../store/fine-tune-files.ts';
 import { insertJob, type NewJob } from '../store/jobs.ts';
@@ -125,22 +126,25 @@ async function baseOf(
       ? ''
       : `It stands for '${target}' in the table of model names, which is not here. `;
   const known = (await bases.list()).map(({ id }) => id).join(', ');
-  const message =
-    `The model '${wanted}' does not exist. ${why}` +
-    (known === ''
-      ? 'There are no base models yet: get one with `tunery models pull`, or name a folder with --models-dir.'
-      : `Base models here: ${known}.`);
+  const there = known === '' ? say('part.no_base_models') : say('part.base_models', { known });
+  const message = say('refusal.no_base_model', { model: wanted, advice: `${why}${there}` });
   throw new CodedError('model_not_found', message, { param: 'model' });
 }
 
-async function trainingFile(store: Store, id: string, param: string): Promise<FileRow> {
+async function trainingFile(
+  store: Store,
+  id: string,
+  param: 'training_file' | 'validation_file',
+): Promise<FileRow> {
   const file = await getFile(store.database.query, id);
   const reason =
     file === null
-      ? 'There is no such file; upload one with purpose fine-tune.'
+      ? say('refusal.no_such_file')
       : file.purpose === 'fine-tune'
         ? null
-        : `Its purpose is '${file.purpose}'; upload it with purpose fine-tune.`;
+        : say('refusal.purpose', { purpose: file.purpose });
   if (file !== null && reason === null) return file;
-  throw new CodedError(`invalid_${param}`, `invalid ${param}: ${id}. ${reason}`, { param });
+  throw new CodedError(`invalid_${param}`, say(`refusal.${param}`, { id, reason: reason ?? '' }), {
+    param,
+  });
 }

@@ -1,6 +1,7 @@
 // The texts of a job's events, as the original API words them. A legacy fine-tune has texts of its own:
 // see legacy-events.ts.
 import { basename } from 'node:path';
+import { say } from '../messages/say.ts';
 import type { NewEvent } from '../store/events.ts';
 import type { Job } from './job.ts';
 import { type WireMetrics, wireMetrics } from './metrics.ts';
@@ -34,11 +35,15 @@ export const note = (at: number, level: 'info' | 'warn', text: string): JobEvent
 });
 
 const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'validation_file'>) => [
-  message(at, `Created fine-tuning job: ${job.id}`),
+  message(at, say('event.created', { id: job.id })),
   message(
     at,
-    `Validating training file: ${job.training_file}` +
-      (job.validation_file === null ? '' : ` and validation file: ${job.validation_file}`),
+    job.validation_file === null
+      ? say('event.validating', { training: job.training_file })
+      : say('event.validating_both', {
+          training: job.training_file,
+          validation: job.validation_file,
+        }),
   ),
 ];
 
@@ -46,17 +51,20 @@ const created = (at: number, job: Pick<Job, 'id' | 'training_file' | 'validation
 function validated(at: number, job: Job, plan: Plan): JobEvent[] {
   const cut = cutRows(at, job, plan);
   const { n_epochs, batch_size, learning_rate_multiplier } = plan.hyperparameters;
-  const text =
-    `Plan: ${plan.trainRows} training rows, ${plan.validRows} validation rows, ` +
-    `${plan.tokensPerEpoch} tokens per epoch; ${n_epochs} epochs of batch size ${batch_size} are ` +
-    `${plan.totalSteps} steps; learning rate ${plan.learningRate} (multiplier ${learning_rate_multiplier}); ` +
-    `estimated ${Math.ceil(plan.estimatedSeconds)} s and ${Math.ceil(plan.memoryBytes / 2 ** 20)} MiB of memory`;
+  const text = say('event.plan', {
+    train: plan.trainRows,
+    valid: plan.validRows,
+    tokens: plan.tokensPerEpoch,
+    epochs: n_epochs,
+    batch: batch_size,
+    steps: plan.totalSteps,
+    rate: plan.learningRate,
+    multiplier: learning_rate_multiplier,
+    seconds: Math.ceil(plan.estimatedSeconds),
+    memory: Math.ceil(plan.memoryBytes / 2 ** 20),
+  });
   const { cut: _, ...figures } = plan;
-  return [
-    ...cut,
-    { ...message(at, text), data: figures },
-    message(at, 'Files validated, moving job to queued state'),
-  ];
+  return [...cut, { ...message(at, text), data: figures }, message(at, say('event.validated'))];
 }
 
 const NAMED_ROWS = 20; // in the sentence; the event's data has every row
@@ -71,26 +79,24 @@ export function cutRows(at: number, job: Job, { cut, contextLength }: Plan): Job
   }));
   const named = rows
     .slice(0, NAMED_ROWS)
-    .map(
-      ({ file, line, tokens, lost }) => `line ${line} of ${file} (${tokens} tokens, ${lost} lost)`,
-    );
-  const more = rows.length > NAMED_ROWS ? ` and ${rows.length - NAMED_ROWS} more` : '';
-  const total = rows.reduce((sum, { lost }) => sum + lost, 0);
-  const text =
-    `${rows.length} row(s) are longer than the training context of ${contextLength} tokens and were ` +
-    `cut at the end, ${total} tokens in all: ${named.join(', ')}${more}`;
+    .map((row) => say('event.cut_row', row))
+    .join(say('list.comma'));
+  const more = rows.length - NAMED_ROWS;
+  const text = say('event.cut', {
+    rows: rows.length,
+    context: contextLength,
+    lost: rows.reduce((sum, { lost }) => sum + lost, 0),
+    list: more > 0 ? say('part.and_more', { first: named, count: more }) : named,
+  });
   return [warning(at, text, { context_length: contextLength, rows })];
 }
 
 const fileOf = (job: Job, path: string) =>
   basename(path).startsWith('validation') ? (job.validation_file ?? path) : job.training_file;
 
-export const paused = (at: number) => message(at, 'Fine-tuning job paused');
+export const paused = (at: number) => message(at, say('event.paused'));
 export const unpaused = (at: number, to: 'queued' | 'validating_files') =>
-  message(
-    at,
-    `Fine-tuning job resumed, ${to === 'queued' ? 'moving to queued state' : 'validating its files again'}`,
-  );
+  message(at, say(to === 'queued' ? 'event.resumed' : 'event.resumed_validating'));
 export const failure = (at: number, code: string, text: string): JobEvent => ({
   ...message(at, text),
   level: 'error',
@@ -101,23 +107,25 @@ export const failure = (at: number, code: string, text: string): JobEvent => ({
 function stepDone(at: number, step: Step): JobEvent {
   const metrics = wireMetrics(step.metrics);
   const known = [
-    ['training loss', metrics['train_loss']],
-    ['validation loss', metrics['valid_loss']],
-    ['full validation loss', metrics['full_valid_loss']],
+    ['event.train_loss', metrics['train_loss']],
+    ['event.valid_loss', metrics['valid_loss']],
+    ['event.full_valid_loss', metrics['full_valid_loss']],
   ] as const;
-  const losses = known.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${value.toFixed(2)}`],
+  const losses = known.flatMap(([key, value]) =>
+    value === undefined ? [] : [say(key, { loss: value.toFixed(2) })],
   );
   const number = metrics['step'] ?? 0;
   if (number === 0) {
-    const before = losses.slice(1).join(', '); // nothing was trained yet, so no training loss
+    const list = losses.slice(1).join(say('list.comma')); // nothing was trained yet, so no training loss
     return {
-      ...message(at, `Before training: ${before}`, 'step/0'),
+      ...message(at, say('event.before', { list }), 'step/0'),
       data: withoutTraining(metrics),
     };
   }
+  const list = losses.join(say('list.comma'));
+  const text = say('event.step', { step: number, total: step.totalSteps, list });
   return {
-    ...message(at, `Step ${number}/${step.totalSteps}: ${losses.join(', ')}`, `step/${number}`),
+    ...message(at, text, `step/${number}`),
     type: 'metrics',
     data: {
       ...metrics,
@@ -137,7 +145,7 @@ function withoutTraining(metrics: WireMetrics): WireMetrics {
 }
 
 export const checkpointCreated = (at: number, step: number, model: string): JobEvent => ({
-  ...message(at, `Checkpoint created at step ${step}: ${model}`, `checkpoint/${step}`),
+  ...message(at, say('event.checkpoint', { step, model }), `checkpoint/${step}`),
   data: { step, fine_tuned_model_checkpoint: model },
 });
 
@@ -149,14 +157,15 @@ export const modernEvents = {
   queued: (at: number, ahead: number, trainers: number): JobEvent[] =>
     ahead < trainers
       ? []
-      : [message(at, `Waiting: ${ahead} ${ahead === 1 ? 'job' : 'jobs'} ahead`)],
-  started: (at: number) => message(at, 'Fine-tuning job started', 'started'),
+      : [message(at, ahead === 1 ? say('event.waiting_one') : say('event.waiting', { ahead }))],
+  started: (at: number) => message(at, say('event.started'), 'started'),
   note: (at: number, level: 'info' | 'warn', text: string): JobEvent[] => [note(at, level, text)],
   step: (at: number, step: Step): JobEvent[] => [stepDone(at, step)],
-  cancelled: (at: number) => message(at, 'Fine-tuning job cancelled'),
-  failed: (at: number, code: string, text: string) => failure(at, code, `The job failed: ${text}`),
+  cancelled: (at: number) => message(at, say('event.cancelled')),
+  failed: (at: number, code: string, text: string) =>
+    failure(at, code, say('event.failed', { message: text })),
   succeeded: (at: number, model: string, _resultFile: string): JobEvent[] => [
-    message(at, `New fine-tuned model created: ${model}`),
-    message(at, 'The job has successfully completed'),
+    message(at, say('event.model', { model })),
+    message(at, say('event.succeeded')),
   ],
 };

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDiskFull } from '../lib/disk-full.ts';
+import { say } from '../messages/say.ts';
 import type { JobError, Parity } from '../store/jobs.ts';
 import { transact } from './job.ts';
 import { eventsOf } from './legacy-events.ts';
@@ -47,12 +48,8 @@ export function describe(error: unknown): JobError {
   }
   const text = error instanceof Error ? error.message : String(error);
   if (isDiskFull(error)) {
-    const message = `The disk is full (${text}). Free some space and create the job again.`;
+    const message = say('failure.disk_full', { reason: text });
     return { code: 'disk_full', message, param: null };
   }
-  return {
-    code: 'internal',
-    message: `Unexpected error in Tunery: ${text}. The server's log has the details.`,
-    param: null,
-  };
+  return { code: 'internal', message: say('failure.internal', { reason: text }), param: null };
 }

@@ -2,6 +2,7 @@
 // it, the result file and the success in one transaction.
 import { relative } from 'node:path';
 import { newId } from '../lib/id.ts';
+import { say } from '../messages/say.ts';
 import { insertFile } from '../store/files.ts';
 import { insertFineTuneFile } from '../store/fine-tune-files.ts';
 import type { Parity } from '../store/jobs.ts';
@@ -29,7 +30,10 @@ export async function finishJob(
   signal.throwIfAborted();
   if (!(parity.mean_abs_diff <= parity.threshold)) {
     // Written so that NaN fails too.
-    const message = `The model as served differs from the model as trained by ${parity.mean_abs_diff.toFixed(4)} nats per token on average; at most ${parity.threshold} is allowed. Its answers would not be those of the trained model, so it was not registered. Train with precision f32, or use a base model file of higher precision.`;
+    const message = say('failure.parity', {
+      difference: parity.mean_abs_diff.toFixed(4),
+      threshold: parity.threshold,
+    });
     return await failJob(parts, job.id, { code: 'parity_failed', message, param: null }, parity);
   }
   await register(parts, job, trained, parity);

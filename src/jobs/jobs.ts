@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { unixSeconds } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Log } from '../lib/log.ts';
+import { say } from '../messages/say.ts';
 import type { CheckpointRow } from '../store/checkpoints.ts';
 import { listCheckpoints } from '../store/checkpoints.ts';
 import type { EventRow } from '../store/events.ts';
@@ -301,8 +302,12 @@ export function createJobs({
 
 function wrongState(id: string, status: JobStatus, verb: string): CodedError {
   if (!isTerminal(status))
-    return new CodedError(null, `Job ${id} is '${status}' and cannot be ${verb}.`);
-  const end =
-    status === 'succeeded' ? 'completed' : status === 'failed' ? 'failed' : 'been cancelled';
-  return new CodedError(null, `Job has already ${end}: ${id}`);
+    return new CodedError(null, say('refusal.job_state', { id, status, verb }));
+  const ended =
+    status === 'succeeded'
+      ? 'refusal.job_completed'
+      : status === 'failed'
+        ? 'refusal.job_failed'
+        : 'refusal.job_cancelled';
+  return new CodedError(null, say(ended, { id }));
 }

@@ -1,6 +1,7 @@
 // What the model of a job will be called.
 import { CodedError } from '../lib/coded-error.ts';
 import { newId } from '../lib/id.ts';
+import { say } from '../messages/say.ts';
 
 /** `ft:{base}:{organization}:{suffix}:{id}`; without a suffix its place is empty. */
 export const modelName = (base: string, organization: string, suffix: string | null) =>
@@ -13,7 +14,7 @@ export function dashedSuffix(suffix: string | null): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
   if (suffix === null || dashed !== '') return dashed;
-  const message = `suffix: '${suffix}' has no letter a–z and no digit, which model names are made of.`;
+  const message = say('refusal.suffix', { suffix });
   throw new CodedError('invalid_value', message, { param: 'suffix' });
 }
 

@@ -2,6 +2,7 @@
 import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { resolve as absolute, basename, join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import { openJobsUsing } from '../store/jobs.ts';
 import { deleteModel, getModel, listModels, type ModelRow } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
@@ -90,7 +91,7 @@ export function modelRegistry(
     const name = row?.id ?? base?.id ?? id;
     const users = await openJobsUsing(query, name);
     if (users.length > 0) {
-      throw inUse(name, `the job ${users.map((job) => job.id).join(', ')}; cancel it or wait`);
+      throw inUse('refusal.in_use_by_job', name, users);
     }
     if (base !== null) return await removeBase(base);
     await deleteModel(query, id);
@@ -99,12 +100,12 @@ export function modelRegistry(
 
   async function removeBase(base: BaseModel): Promise<void> {
     if (!base.own) {
-      const message = `The base model '${base.id}' lies outside the data directory (${base.path}); Tunery deletes only what it imported.`;
+      const message = say('refusal.not_deletable', { id: base.id, path: base.path });
       throw new CodedError('model_not_deletable', message, { status: 403, param: 'model' });
     }
     const tuned = (await listModels(query)).filter(({ base_file }) => base_file === base.file);
     if (tuned.length > 0) {
-      throw inUse(base.id, `${tuned.map(({ id }) => id).join(', ')}; delete these first`);
+      throw inUse('refusal.in_use_by_models', base.id, tuned);
     }
     await bases.remove(base);
   }
@@ -122,13 +123,13 @@ export function modelRegistry(
     const from = absolute(source);
     const kind = await stat(from).catch(() => null);
     if (kind === null) {
-      const message = `There is no file or folder ${from}.`;
+      const message = say('refusal.no_source', { path: from });
       throw new CodedError('source_not_found', message, { param: 'source' });
     }
     const name = basename(from);
     const known = (await bases.list()).find(({ own, file }) => own && file === name);
     if (known !== undefined) {
-      const message = `The model '${known.id}' is imported already; delete it first to import it anew.`;
+      const message = say('refusal.model_exists', { id: known.id });
       throw new CodedError('model_exists', message, { param: 'source' });
     }
     await mkdir(bases.folder, { recursive: true });
@@ -145,7 +146,7 @@ export function modelRegistry(
     const model = (await bases.list()).find(({ own, file }) => own && file === name);
     if (model !== undefined) return model.id;
     await rm(join(bases.folder, name), { force: true });
-    const message = `${from} is neither a GGUF file nor a Hugging Face folder.`;
+    const message = say('refusal.not_a_model', { path: from });
     throw new CodedError('not_a_model', message, { param: 'source' });
   };
 
@@ -166,7 +167,7 @@ function splitScale(name: string): { id: string; scale: number } {
 }
 
 export const modelNotFound = (id: string) =>
-  new CodedError('model_not_found', `The model '${id}' does not exist`, {
+  new CodedError('model_not_found', say('refusal.model_not_found', { id }), {
     status: 404,
     param: 'model',
   });
@@ -174,7 +175,7 @@ export const modelNotFound = (id: string) =>
 const baseMissing = ({ id, base_model, base_file }: ModelRow) =>
   new CodedError(
     'base_model_missing',
-    `The base model '${base_model}' (${base_file}) of '${id}' is in no model folder any more. Put it back, or name its folder with --models-dir or TUNERY_MODELS.`,
+    say('refusal.base_missing', { model: base_model, file: base_file, id }),
     { param: 'model' },
   );
 
@@ -185,5 +186,11 @@ const onlyAlias = (id: string) =>
     { status: 403, param: 'model' },
   );
 
-const inUse = (id: string, users: string) =>
-  new CodedError('model_in_use', `The model '${id}' is used by ${users}.`, { param: 'model' });
+const inUse = (
+  how: 'refusal.in_use_by_job' | 'refusal.in_use_by_models',
+  id: string,
+  by: readonly { readonly id: string }[],
+) => {
+  const users = by.map((user) => user.id).join(', ');
+  return new CodedError('model_in_use', say(how, { id, users }), { param: 'model' });
+};

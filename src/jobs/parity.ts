@@ -2,6 +2,7 @@
 // log-probabilities of held-out rows.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import type { Parity } from '../store/jobs.ts';
 import type { Parts } from './parts.ts';
 import type { WorkerMessage } from './protocol.ts';
@@ -39,7 +40,7 @@ export async function checkParity(
       log.warn({ event: 'parity.fail', tries, err: error });
       const text = error instanceof Error ? error.message : String(error);
       if (tries === TRIES) {
-        const message = `The trained model could not be loaded for serving (${text}). See the server's log; the base model file may be damaged or of a kind that llama.cpp cannot load.`;
+        const message = say('failure.serving', { reason: text });
         throw new CodedError('serving_failed', message, { cause: error });
       }
       await sleep(1000, undefined, { signal }).catch(() => {});

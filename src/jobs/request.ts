@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import { getModel } from '../store/models.ts';
 import type { Job } from './job.ts';
 import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
@@ -11,7 +12,8 @@ import type { TrainRequest } from './protocol.ts';
 export async function trainRequest({ store, bases }: Parts, job: Job): Promise<TrainRequest> {
   const baseModel = await bases.gguf(job.base_file);
   if (baseModel === null) {
-    const message = `The base model '${job.base_model}' (${job.base_file}) is in no model folder any more. Put it back, or name its folder with --models-dir or TUNERY_MODELS, and create the job again.`;
+    const { base_model: model, base_file: file } = job;
+    const message = say('failure.base_model_missing', { model, file });
     throw new CodedError('base_model_missing', message, { param: 'model' });
   }
   const directory = jobDirectory(store, job.id);
@@ -40,6 +42,6 @@ async function startAdapter(store: Parts['store'], job: Job): Promise<string | n
       () => false,
     ));
   if (there) return path;
-  const message = `The model '${job.start_model}' that this job trains further is gone. Create the job again with another model.`;
+  const message = say('failure.model_missing', { model: job.start_model });
   throw new CodedError('model_missing', message, { param: 'model' });
 }

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { newId } from '../lib/id.ts';
+import { say } from '../messages/say.ts';
 import { getModel } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
 import type { Convert } from './base-models.ts';
@@ -26,7 +27,7 @@ export const exportWith =
     const row = await getModel(store.database.query, id);
     if (row === null) {
       if ((await models.get(id)) === null) throw modelNotFound(id);
-      const message = `'${id}' is a base model and has no adapter to export.`;
+      const message = say('refusal.nothing_to_export', { id });
       throw new CodedError('nothing_to_export', message, { param: 'model' });
     }
     const resolved = await models.resolve(id);
@@ -55,7 +56,7 @@ async function finish(
     }
   } catch (error) {
     if (!(error instanceof Crashed)) throw error;
-    const text = `${error.message}. Its memory may have run out; close other programs and try again.`;
+    const text = say('refusal.worker_crashed', { crash: error.message });
     throw new CodedError('worker_crashed', text, { status: 500, cause: error });
   } finally {
     await rm(directory, { recursive: true, force: true });

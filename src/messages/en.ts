@@ -4,12 +4,14 @@ import { checksEn } from './checks-en.ts';
 import { legacyEn } from './legacy-en.ts';
 import { prepareEn } from './prepare-en.ts';
 import { tablesEn } from './tables-en.ts';
+import { wireEn } from './wire-en.ts';
 
 export const en = {
   ...checksEn,
   ...tablesEn,
   ...prepareEn,
   ...legacyEn,
+  ...wireEn,
   'cli.usage': 'Usage',
   'cli.commands': 'Commands',
   'cli.arguments': 'Arguments',
@@ -143,6 +145,7 @@ export const en = {
   'serve.failed': 'The server could not start: {reason}',
 
   'list.empty': 'nothing yet',
+  'list.comma': ', ',
   deleted: '{id} is deleted',
   written: 'written to {path}',
   'job.created': 'created {id}: {model} on {file}',
@@ -185,7 +188,6 @@ export const en = {
   'import.done': '{name} is ready',
   'import.local': 'No server answers; writing into {path}',
   'import.exists': '{path} exists already; delete it first or rename the folder',
-  'arg.import_data_dir': 'import into this data directory without asking a server',
   'import.running': 'Reading {path} …',
   'import.failed': 'The folder could not be imported ({code}): {message}',
   'export.done': '{model} as {format}: {path}',
@@ -204,7 +206,6 @@ export const en = {
   'quick.waiting': 'Preparing …',
   'quick.trained': 'Trained in {seconds} s: validation loss {before} before, {after} after',
   'quick.trained_plain': 'Trained in {seconds} s',
-  'quick.asking': 'Asking {count} questions that were not in the training rows …',
   'quick.question': 'Question',
   'quick.base': 'Base',
   'quick.tuned': 'Tuned',

@@ -4,12 +4,14 @@ import type { MessageKey } from './en.ts';
 import { legacyZhCN } from './legacy-zh-cn.ts';
 import { prepareZhCN } from './prepare-zh-cn.ts';
 import { tablesZhCN } from './tables-zh-cn.ts';
+import { wireZhCN } from './wire-zh-cn.ts';
 
 export const zhCN: Record<MessageKey, string> = {
   ...checksZhCN,
   ...tablesZhCN,
   ...prepareZhCN,
   ...legacyZhCN,
+  ...wireZhCN,
   'cli.usage': '用法',
   'cli.commands': '命令',
   'cli.arguments': '参数',
@@ -141,6 +143,7 @@ export const zhCN: Record<MessageKey, string> = {
   'serve.disk_full': '{folder} 所在的磁盘已满。请腾出空间后重新启动。',
   'serve.failed': '服务器无法启动：{reason}',
 
+  'list.comma': '，',
   'list.empty': '还没有内容',
   deleted: '{id} 已删除',
   written: '已写入 {path}',
@@ -202,7 +205,6 @@ export const zhCN: Record<MessageKey, string> = {
   'quick.waiting': '正在准备……',
   'quick.trained': '训练用时 {seconds} 秒：验证损失从 {before} 降到 {after}',
   'quick.trained_plain': '训练用时 {seconds} 秒',
-  'quick.asking': '正在提出 {count} 个不在训练数据中的问题……',
   'quick.question': '问题',
   'quick.base': '原模型',
   'quick.tuned': '微调后',

@@ -2,6 +2,7 @@
 // again after a crash, and closed when other models need its memory.
 import { stat } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import { type Embedding, Host, type HostEvent } from './host-process.ts';
 import type { Adapter, EmbedRequest, HostOptions, SampleRequest } from './protocol.ts';
 
@@ -93,7 +94,7 @@ export class Hosts {
     const fileBytes = await stat(baseModel).then(
       ({ size }) => size,
       () => {
-        const message = `The model file ${baseModel} is missing. Put it back, or choose another model.`;
+        const message = say('refusal.file_missing', { path: baseModel });
         throw new CodedError('model_file_missing', message, { status: 500, param: 'model' });
       },
     );

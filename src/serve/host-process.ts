@@ -1,6 +1,7 @@
 // One model host: its process, and the requests that wait for its answers.
 import { Child, describeExit, entryBeside } from '../lib/child.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import type {
   Adapter,
   EmbedRequest,
@@ -75,7 +76,7 @@ export class Host {
       void child.exited.then((exit) => {
         const error = new CodedError(
           'model_host_crashed',
-          `The process that holds the model ${describeExit(exit)}. The next request starts it again.`,
+          say('refusal.host_crashed', { how: describeExit(exit) }),
           { status: 503 },
         );
         reject(error);

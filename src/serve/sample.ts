@@ -1,5 +1,6 @@
 // One request: prompt to tokens, tokens to pieces of text, until something says stop.
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import { Answer, type Step } from './answer.ts';
 import type { Llama, Logprobs } from './llama.ts';
 import type { Prompts } from './prompt.ts';
@@ -76,7 +77,11 @@ function roomForAnswer(
   const advice = `Please reduce the length of the ${param}`;
   // A prompt that fills the context can be scored, not continued.
   if (promptTokens > contextLength || (promptTokens === contextLength && maxTokens !== 0)) {
-    const message = `${limit} However, your ${param} resulted in ${promptTokens} tokens. ${advice}.`;
+    const message = say('refusal.context', {
+      context: contextLength,
+      what: param,
+      tokens: promptTokens,
+    });
     throw new CodedError('context_length_exceeded', message, { param });
   }
   if (maxTokens === null) return contextLength - promptTokens;

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDiskFull } from '../lib/disk-full.ts';
+import { say } from '../messages/say.ts';
 
 type Wire = {
   readonly status: number;
@@ -56,16 +57,12 @@ function asApiError(error: unknown): ApiError {
   }
   if (isDiskFull(error))
     return new ApiError(
-      'The disk of the server is full. Nothing of this request was kept; free some space and try again.',
+      say('refusal.disk_full'),
       { status: 507, code: 'disk_full', param: null },
       error,
     );
   // The reason is in the log under the request's id; a client learns nothing of the inside.
-  return new ApiError(
-    'The server had an error while processing your request. The log has the details.',
-    { status: 500, code: null, param: null },
-    error,
-  );
+  return new ApiError(say('refusal.defect'), { status: 500, code: null, param: null }, error);
 }
 
 const refuse = (status: number, message: string, code: string | null, param: string | null) =>
@@ -94,9 +91,10 @@ export const badJson = (reason: string) =>
   );
 
 export const bodyTooLarge = (limit: number, read: number) =>
-  refuse(413, `Maximum content size limit (${limit}) exceeded (${read} bytes read)`, null, null);
+  refuse(413, say('refusal.too_large', { limit, read }), null, null);
 
-export const fileNotFound = (id: string) => refuse(404, `No such File object: ${id}`, null, 'id');
+export const fileNotFound = (id: string) =>
+  refuse(404, say('refusal.file_not_found', { id }), null, 'id');
 
 export const uploadNotFound = (id: string) =>
   refuse(404, `No such Upload object: ${id}`, null, 'id');
@@ -109,19 +107,14 @@ export const batchNotFound = (id: string) =>
   refuse(404, `No batch found with id '${id}'.`, null, 'batch_id');
 
 export const jobNotFound = (id: string) =>
-  refuse(404, `Could not find fine tune: ${id}`, 'fine_tune_not_found', 'fine_tune_id');
+  refuse(404, say('refusal.job_not_found', { id }), 'fine_tune_not_found', 'fine_tune_id');
 
 export const modelNotFound = (id: string) =>
-  refuse(404, `The model '${id}' does not exist`, 'model_not_found', 'model');
+  refuse(404, say('refusal.model_not_found', { id }), 'model_not_found', 'model');
 
 /** The wording of chat and completions. */
 export const modelNotUsable = (id: string) =>
-  refuse(
-    404,
-    `The model \`${id}\` does not exist or you do not have access to it.`,
-    'model_not_found',
-    null,
-  );
+  refuse(404, say('refusal.model_not_usable', { id }), 'model_not_found', null);
 
 /** The wording of /v1/responses, which answers 400 where the others answer 404. */
 export const unknownModel = (id: string) =>
@@ -151,46 +144,39 @@ export const permissionNotFound = (id: string) =>
   refuse(404, `No such checkpoint permission: ${id}`, null, 'permission_id');
 
 export const missingParameter = (param: string) =>
-  refuse(400, `Missing required parameter: '${param}'.`, 'missing_required_parameter', param);
+  refuse(400, say('refusal.missing', { param }), 'missing_required_parameter', param);
 
 export const invalidValue = (param: string, message: string) =>
-  refuse(400, `Invalid value for '${param}': ${message}`, 'invalid_value', param);
+  refuse(400, say('refusal.invalid', { param, reason: message }), 'invalid_value', param);
 
 /** A parameter of the API that has no effect here yet, sent with a value that asks for one. */
 export const unsupported = (param: string, hint: string) =>
-  refuse(
-    400,
-    `Unsupported parameter: '${param}' is not supported yet (${hint}).`,
-    'unsupported_parameter',
-    param,
-  );
+  refuse(400, say('refusal.unsupported', { param, hint }), 'unsupported_parameter', param);
 
 export const unknownParameter = (param: string) =>
-  refuse(400, `Unknown parameter: '${param}'.`, 'unknown_parameter', param);
+  refuse(400, say('refusal.unknown_parameter', { param }), 'unknown_parameter', param);
 
 export const forbidden = (message: string) => refuse(403, message, null, null);
 
-export const noKey = () =>
-  refuse(
-    401,
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY). Make one on the server's machine with `tunery keys create`.",
-    null,
-    null,
-  );
+export const noKey = () => refuse(401, say('refusal.no_key'), null, null);
 
 /** `state`: why a key of this server is not taken any more; null: it is none. */
 export const wrongKey = (masked: string, state: 'expired' | 'revoked' | null) =>
   refuse(
     401,
-    `Incorrect API key provided: ${masked}. ${state === null ? 'This server knows no such key' : `This key was ${state === 'revoked' ? 'revoked' : 'valid for a limited time, which has passed'}`}; \`tunery keys list\` shows those it knows.`,
+    say('refusal.wrong_key', { masked, reason: say(KEY_STATES[state ?? 'unknown']) }),
     'invalid_api_key',
     null,
   );
 
+const KEY_STATES = {
+  unknown: 'part.key_unknown',
+  revoked: 'part.key_revoked',
+  expired: 'part.key_expired',
+} as const;
+
 export const lacksScope = (anyOf: readonly string[], held: readonly string[]) =>
-  forbidden(
-    `You have insufficient permissions for this operation. Missing scopes: ${anyOf.join(' or ')}. This API key has: ${held.join(', ')}.`,
-  );
+  forbidden(say('refusal.scope', { missing: anyOf.join(' or '), held: held.join(', ') }));
 
 /** `what`: Organization or Project. */
 export const mismatched = (what: string) =>
@@ -217,17 +203,19 @@ export const rateLimited = ({
   const unit = kind === 'requests' ? 'requests per min (RPM)' : 'tokens per min (TPM)';
   const retryAfter = Math.max(1, Math.ceil(waitMs / 1000));
   return new ApiError(
-    `Rate limit reached for API key ${key} in organization ${organization} on ${unit}: Limit: ${limit}. Please try again in ${retryAfter}s.`,
+    say('refusal.rate', { key, organization, unit, limit, seconds: retryAfter }),
     { status: 429, code: 'rate_limit_exceeded', param: null, type: kind, retryAfter },
   );
 };
 
 /** Waiting does not help, so that clients are told not to try again. */
 export const quotaUsedUp = (masked: string, quota: number) =>
-  new ApiError(
-    `You exceeded your current quota: the API key ${masked} may use ${quota} tokens and has used them. Ask for a key with a larger quota.`,
-    { status: 429, code: 'insufficient_quota', param: null, type: 'insufficient_quota' },
-  );
+  new ApiError(say('refusal.quota', { masked, quota }), {
+    status: 429,
+    code: 'insufficient_quota',
+    param: null,
+    type: 'insufficient_quota',
+  });
 
 export const keyNotFound = (id: string) =>
   refuse(404, `No such API key: ${id}`, 'key_not_found', 'id');
@@ -243,7 +231,8 @@ export function fromIssues(issues: readonly Issue[], input: unknown, prefix: str
   if (issue.code === 'unrecognized_keys')
     return unknownParameter(dotted([...path, issue.keys[0] ?? '?']));
   if (got === undefined) return missingParameter(param);
-  const text = `Invalid value for '${param}': ${lowerFirst(issue.message)}; got ${shown(got)}.`;
+  const reason = lowerFirst(issue.message);
+  const text = say('refusal.invalid_got', { param, reason, got: shown(got) });
   return refuse(400, text, codeOf(issue, got), param);
 }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import { ApiError, toWire } from './errors.ts';
 
 export type Listening = {
@@ -53,16 +54,10 @@ function badRequest(error: unknown): Response {
 
 function explain({ code, message }: NodeJS.ErrnoException, port: number, host: string): CodedError {
   if (code === 'EADDRINUSE')
-    return new CodedError(
-      'port_in_use',
-      `Port ${port} on ${host} is in use. Stop the program that has it, or choose another --port.`,
-    );
+    return new CodedError('port_in_use', say('start.port_in_use', { port, host }));
   if (code === 'EACCES')
-    return new CodedError(
-      'port_forbidden',
-      `This user may not listen on port ${port}. Choose a --port from 1024 on.`,
-    );
-  return new CodedError('host_unknown', `Cannot listen on ${host}:${port}: ${message}.`);
+    return new CodedError('port_forbidden', say('start.port_forbidden', { port }));
+  return new CodedError('host_unknown', say('start.host_unknown', { host, port, reason: message }));
 }
 
 // 0.0.0.0 is no address to send a request to.

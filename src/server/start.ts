@@ -6,6 +6,7 @@ import { createJobs } from '../jobs/jobs.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { createLog } from '../lib/log.ts';
+import { say } from '../messages/say.ts';
 import { Hosts } from '../serve/client.ts';
 import { openStore } from '../store/store.ts';
 import { createApp } from './app.ts';
@@ -145,8 +146,5 @@ function memoryForModels(): number {
 
 function refusesToBeOpen(host: string, directory: string): CodedError {
   const quoted = `'${directory.replaceAll("'", "'\\''")}'`;
-  return new CodedError(
-    'no_key_yet',
-    `On the address ${host} other machines could use this server, and it has no API key yet. Make one with \`npx tunery keys create --data-dir ${quoted}\` and start again; or start with --allow-open (TUNERY_ALLOW_OPEN=1) to let everybody in.`,
-  );
+  return new CodedError('no_key_yet', say('start.no_key', { host, directory: quoted }));
 }

@@ -1,6 +1,7 @@
 // Brings a database to the newest schema: numbered SQL files, forward only, each in a transaction.
 import { readdir, readFile } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import type { Database } from './database.ts';
 
 // The same place seen from src/ and from dist/: tsc copies no SQL.
@@ -18,10 +19,8 @@ export async function migrate(database: Pick<Database, 'query' | 'script'>): Pro
   const names = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql')).sort();
   const unknown = [...applied].filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    throw new CodedError(
-      'data_directory_newer',
-      `This data directory was used by a newer Tunery (it has ${unknown.join(', ')}). Start that version, or another data directory.`,
-    );
+    const message = say('start.newer', { names: unknown.join(', ') });
+    throw new CodedError('data_directory_newer', message);
   }
   for (const name of names) {
     if (applied.has(name)) continue;

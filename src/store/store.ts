@@ -3,6 +3,7 @@ import { access, constants, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { lockDirectory } from '../lib/directory-lock.ts';
+import { say } from '../messages/say.ts';
 import { type Blobs, openBlobs } from './blobs.ts';
 import { type Database, openDatabase } from './database.ts';
 import { unpackEmptyDatabase } from './empty-database.ts';
@@ -43,10 +44,11 @@ export async function openStore(path: string): Promise<Store> {
 function lockOut(directory: string): () => void {
   const { heldBy, release } = lockDirectory(directory);
   if (heldBy === null) return release;
-  const who = heldBy.pid === null ? '' : ` (process ${heldBy.pid})`;
   throw new CodedError(
     'data_directory_in_use',
-    `Another Tunery server${who} uses the data directory ${directory}. Stop it, or start this one with another --data-dir.`,
+    heldBy.pid === null
+      ? say('start.directory_in_use_unknown', { directory })
+      : say('start.directory_in_use', { pid: heldBy.pid, directory }),
   );
 }
 
@@ -56,11 +58,8 @@ async function makeWritable(directory: string): Promise<void> {
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new CodedError(
-      'data_directory_not_writable',
-      `Cannot write to the data directory ${directory} (${reason}). Give this user the right to, or choose another --data-dir.`,
-      { cause: error },
-    );
+    const message = say('start.not_writable', { directory, reason });
+    throw new CodedError('data_directory_not_writable', message, { cause: error });
   }
 }
 

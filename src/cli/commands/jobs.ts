@@ -1,6 +1,7 @@
 // tunery jobs create | list | get | follow | cancel | pause | resume | events | checkpoints
 import { existsSync } from 'node:fs';
 import { defineCommand } from 'citty';
+import { retell } from '../../messages/retell.ts';
 import { autoOrNumber, jsonObject, remote, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { type Client, connect } from '../client.ts';
@@ -39,7 +40,8 @@ export function jobsCommand(cli: Cli) {
           printTable(cli, [jobRow(job)]);
           if (job.error?.message) {
             const { code, message } = job.error;
-            note(cli, say('job.failed', { code: code ?? job.status, message }));
+            const reason = retell(message, say);
+            note(cli, say('job.failed', { code: code ?? job.status, message: reason }));
           }
         },
       }),
@@ -63,7 +65,7 @@ export function jobsCommand(cli: Cli) {
           const list = await client.get(path, listOf(JobEvent));
           if (args.json) return printJson(cli, list);
           // The API lists the newest first; people read downwards.
-          for (const event of list.data.toReversed()) printLine(cli, eventLine(event));
+          for (const event of list.data.toReversed()) printLine(cli, eventLine(cli, event));
         },
       }),
       checkpoints: defineCommand({
@@ -183,7 +185,7 @@ async function followJob(cli: Cli, client: Client, id: string, json: boolean): P
         return;
       }
       if (json) print(next.value);
-      else printLine(cli, eventLine(next.value));
+      else printLine(cli, eventLine(cli, next.value));
     }
   } catch (error) {
     if (cli.signal.aborted) {
@@ -223,5 +225,5 @@ const jobRow = (job: Job) => [
   job.fine_tuned_model ?? '',
 ];
 
-const eventLine = ({ created_at, level, message }: JobEvent) =>
-  `${formatTime(created_at)}  ${level === 'info' ? '' : `${level}: `}${message}`;
+const eventLine = ({ say }: Cli, { created_at, level, message }: JobEvent) =>
+  `${formatTime(created_at)}  ${level === 'info' ? '' : `${level}: `}${retell(message, say)}`;

@@ -2,6 +2,7 @@
 // directory. Only `create` ever shows a key: alone on stdout, so that a script can take it.
 import { defineCommand } from 'citty';
 import type { z } from 'zod';
+import { retell } from '../../messages/retell.ts';
 import { openKeys } from '../../server/auth-offline.ts';
 import { common, decimal, wholeNumber } from '../arguments.ts';
 import { type Cli, DEFAULT_BASE_URL } from '../cli.ts';
@@ -127,7 +128,8 @@ async function ask<T extends z.ZodType>(cli: Cli, args: Flags, call: Call, schem
 async function askOffline<T extends z.ZodType>(cli: Cli, dataDir: string, call: Call, schema: T) {
   const { fetch, close } = await openKeys(dataDir).catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-    const message = cli.say('keys.offline_failed', { reason: reasonOf(error) });
+    const reason = retell(reasonOf(error), cli.say);
+    const message = cli.say('keys.offline_failed', { reason });
     throw new Failure(message, { code, cause: error });
   });
   try {

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { defineCommand } from 'citty';
 import { isDiskFull } from '../../lib/disk-full.ts';
+import { retell } from '../../messages/retell.ts';
 import { startServer } from '../../server/start.ts';
 import { common, wholeNumber } from '../arguments.ts';
 import { type Cli, DEFAULT_HOST, DEFAULT_PORT } from '../cli.ts';
@@ -77,7 +78,9 @@ export async function start(cli: Cli, options: StartOptions) {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
     const full = isDiskFull(error);
-    const reason = full ? cli.say('serve.disk_full', { folder: options.dataDir }) : reasonOf(error);
+    const reason = full
+      ? cli.say('serve.disk_full', { folder: options.dataDir })
+      : retell(reasonOf(error), cli.say);
     const message = cli.say('serve.failed', { reason });
     throw new Failure(message, { code: full ? 'disk_full' : code, cause: error });
   }

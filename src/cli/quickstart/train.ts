@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type OpenAI from 'openai';
 import { z } from 'zod';
+import { retell } from '../../messages/retell.ts';
 import type { Cli } from '../cli.ts';
 import type { Client } from '../client.ts';
 import { follow, requireSuccess } from '../follow.ts';
@@ -123,7 +124,7 @@ async function watch(cli: Cli, client: Client, id: string) {
         showStep(cli, bar, event);
       } else if (event.level !== 'info') {
         bar.end();
-        note(cli, event.message);
+        note(cli, retell(event.message, cli.say));
       }
     }
   } finally {

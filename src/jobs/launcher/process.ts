@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Child, type ChildExit, describeExit } from '../../lib/child.ts';
 import { lockDirectory } from '../../lib/directory-lock.ts';
+import { say } from '../../messages/say.ts';
 import { WorkerMessage } from '../protocol.ts';
 import { Crashed, type Launch, Stopped, type Work } from './launch.ts';
 
@@ -29,7 +30,7 @@ export const launchProcess = (entry: URL): Launch =>
       }
       signal.throwIfAborted();
       const exit = await child.exited;
-      throw new Crashed(`The ${kind} process ${describeExit(exit)}`, exit);
+      throw new Crashed(say('part.process', { kind, how: describeExit(exit) }), exit);
     } finally {
       signal.removeEventListener('abort', stop);
       await (signal.aborted ? child.exited : child.close());

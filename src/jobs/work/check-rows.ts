@@ -62,23 +62,22 @@ function* remarks(
   const found = [...faults.list(say, file), ...findings.list(say, file)];
   const warnings = found.filter(({ severity }) => severity !== 'info');
   for (const finding of warnings.slice(0, MOST_WARNINGS))
-    yield note('warn', `The ${which} file: ${described(finding)}`);
+    yield note('warn', say('event.remark', { which, remark: described(finding) }));
   const others = [
     ...warnings.slice(MOST_WARNINGS),
     ...found.filter(({ severity }) => severity === 'info'),
   ];
   if (others.length > 0)
-    yield note(
-      'info',
-      `The ${which} file, also: ${others.map(named).join(', ')}. \`tunery data check\` explains each.`,
-    );
+    yield note('info', say('event.remarks', { which, codes: others.map(named).join(', ') }));
 }
 
 function described({ code, message, advice, lines, rows }: Finding): string {
+  const finding = { remark: message, advice, code };
+  if (rows === 0) return cut(say('part.finding', finding));
+  if (rows === 1) return cut(say('part.finding_line', { ...finding, lines: lines[0] ?? 0 }));
   const listed = lines.slice(0, MOST_LINES).join(', ');
   const more = rows > MOST_LINES ? ` and ${rows - MOST_LINES} more` : '';
-  const place = rows === 0 ? '' : ` (line${rows === 1 ? '' : 's'} ${listed}${more})`;
-  return cut(`${message}${place}. ${advice} [${code}]`);
+  return cut(say('part.finding_lines', { ...finding, lines: `${listed}${more}` }));
 }
 
 const named = ({ code, rows }: Finding) => (rows === 0 ? code : `${code} (${rows} rows)`);

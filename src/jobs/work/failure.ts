@@ -1,6 +1,7 @@
 // What went wrong in a job's child, as the message that the server stores and shows.
 import { CodedError } from '../../lib/coded-error.ts';
 import { isDiskFull } from '../../lib/disk-full.ts';
+import { say } from '../../messages/say.ts';
 import type { WorkerMessage } from '../protocol.ts';
 
 /** Throws the error on if it is none that a user can do something about: a bug must look like one. */
@@ -19,7 +20,7 @@ export function failure(error: unknown, output: string): WorkerMessage {
     return {
       type: 'fail',
       code: 'file_not_found',
-      message: `${Object(error).path} is missing.`,
+      message: say('failure.file_missing', { path: Object(error).path }),
       param: null,
     };
   const known = SYSTEM_ERRORS[system];
@@ -29,13 +30,11 @@ export function failure(error: unknown, output: string): WorkerMessage {
 
 const full = {
   code: 'disk_full',
-  say: (output: string) =>
-    `The disk ran full while ${output} was written; nothing was kept. Free some space and try again.`,
+  say: (output: string) => say('failure.disk_full_writing', { output }),
 };
 const notWritable = {
   code: 'output_not_writable',
-  say: (output: string) =>
-    `${output} cannot be written: no permission, or the disk is read-only. Choose another place.`,
+  say: (output: string) => say('failure.not_writable', { output }),
 };
 const SYSTEM_ERRORS: Readonly<Record<string, typeof full>> = {
   EFBIG: {

@@ -7,6 +7,7 @@ import { describe } from '../../data/problems.ts';
 import type { SupervisedExample } from '../../data/read-examples.ts';
 import type { Voice } from '../../data/render.ts';
 import { CodedError } from '../../lib/coded-error.ts';
+import { say } from '../../messages/say.ts';
 import { type ModelFile, openModel } from '../../weights/model-file.ts';
 import type { Plan, TrainRequest, WorkerMessage } from '../protocol.ts';
 import {
@@ -90,7 +91,7 @@ async function* preparation(
       yield* verdictOn('validation', screening, request);
     }
     if (train.format === 'chat' && voice.chatTemplate === null)
-      yield note('info', 'The base model has no chat template; the built-in one is used.');
+      yield note('info', say('event.no_template'));
     // The events of a legacy fine-tune are word by word those of the old service: no remarks there.
     if (legacy === null)
       yield* remarksOn(request, train.rows + (valid?.rows ?? 0), voice, contextLength);
@@ -115,7 +116,7 @@ function contextFor({ options }: TrainRequest, { config }: ModelFile): number {
   if (wanted <= config.contextLength) return wanted;
   throw new CodedError(
     'invalid_value',
-    `context_length is ${wanted}, but this model reads at most ${config.contextLength} tokens.`,
+    say('failure.context_length', { wanted, most: config.contextLength }),
     { param: 'tunery.context_length' },
   );
 }
@@ -144,7 +145,10 @@ function checkRows(which: Which, file: RenderedFile, { options, legacy }: TrainR
   if (file.problemCount > 0)
     refuse(
       `invalid_${which}_file`,
-      `The job failed due to an invalid ${which} file. ${invalidFileMessage(file.problems, file.problemCount)}`,
+      say('failure.invalid_file', {
+        which,
+        problems: invalidFileMessage(file.problems, file.problemCount),
+      }),
     );
   // The older service had no such minimum.
   if (which === 'training' && file.rows < MIN_EXAMPLES && legacy === null)
@@ -152,31 +156,31 @@ function checkRows(which: Which, file: RenderedFile, { options, legacy }: TrainR
   if (options.long_rows === 'refuse' && file.cut.length > 0)
     refuse(
       'rows_too_long',
-      `The ${which} file has rows longer than the training context: ` +
-        `${listOf(file.cut.map(({ line, tokens }) => `line ${line} (${tokens} tokens)`))}. ` +
-        "Shorten them, raise context_length, or set long_rows to 'cut'.",
+      say('failure.rows_too_long', {
+        which,
+        list: listOf(file.cut.map(({ line, tokens }) => say('part.line_tokens', { line, tokens }))),
+      }),
     );
-  if (file.targets === 0)
-    refuse(
-      `invalid_${which}_file`,
-      `The ${which} file has no token to learn from: every assistant message has weight 0 or was cut off.`,
-    );
+  if (file.targets === 0) refuse(`invalid_${which}_file`, say('failure.no_targets', { which }));
 }
 
 // Cut rows are told from the plan, where they are listed.
 function* notesOn(which: Which, file: RenderedFile): Generator<WorkerMessage> {
-  for (const problem of file.notes) yield note('info', `The ${which} file: ${describe(problem)}`);
+  for (const problem of file.notes)
+    yield note('info', say('event.remark', { which, remark: describe(problem) }));
   if (file.unused.length > 0)
     yield note(
       'warn',
-      `In the ${which} file ${file.unused.map((key) => `'${key}'`).join(' and ')} have no effect: the ` +
-        "model's chat template does not print them.",
+      say('event.unused', { which, keys: file.unused.map((key) => `'${key}'`).join(' and ') }),
     );
   if (file.withoutTargets.length > 0)
     yield note(
       'warn',
-      `${file.withoutTargets.length} row(s) of the ${which} file have nothing to learn from (weight 0, ` +
-        `or all of it cut off): ${listOf(file.withoutTargets.map((line) => `line ${line}`))}.`,
+      say('event.nothing_to_learn', {
+        rows: file.withoutTargets.length,
+        which,
+        list: listOf(file.withoutTargets.map((line) => say('part.line', { line }))),
+      }),
     );
 }
 
@@ -188,15 +192,19 @@ function* verdictOn(
   const found = screening.take(which, listOf);
   if (found === null) return;
   if (options.moderation === 'warn') return yield note('warn', found);
-  const remedy = "Remove or rewrite them, or set tunery.moderation to 'warn'.";
-  throw new CodedError('moderation_flagged', `${found} ${remedy}`, { param: `${which}_file` });
+  throw new CodedError('moderation_flagged', say('failure.flagged', { message: found }), {
+    param: `${which}_file`,
+  });
 }
 
 const MOST_LISTED = 20;
 const listOf = (items: readonly string[]) =>
   items.length <= MOST_LISTED
     ? items.join(', ')
-    : `${items.slice(0, MOST_LISTED).join(', ')} and ${items.length - MOST_LISTED} more`;
+    : say('part.and_more', {
+        first: items.slice(0, MOST_LISTED).join(', '),
+        count: items.length - MOST_LISTED,
+      });
 
 const note = (level: 'info' | 'warn', message: string): WorkerMessage => ({
   type: 'note',
@@ -270,19 +278,16 @@ function makePlan(
 /** More than the machine has cannot work; more than is free now may, once other programs end. */
 function* checkMemory({ memoryBytes }: Plan, machine: Machine): Generator<WorkerMessage> {
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-  const advice =
-    'Use a smaller base model, a shorter context_length, a smaller batch_size or shorter rows';
+  const needed = gigabytes(memoryBytes);
   if (memoryBytes > machine.totalMemory)
     throw new CodedError(
       'out_of_memory_plan',
-      `This job needs about ${gigabytes(memoryBytes)} of memory and the machine has ` +
-        `${gigabytes(machine.totalMemory)}. ${advice}.`,
+      say('failure.memory_plan', { needed, there: gigabytes(machine.totalMemory) }),
     );
   if (memoryBytes > machine.availableMemory)
     yield note(
       'warn',
-      `This job needs about ${gigabytes(memoryBytes)} of memory and ` +
-        `${gigabytes(machine.availableMemory)} are free now. ${advice}, or close other programs.`,
+      say('event.little_memory', { needed, free: gigabytes(machine.availableMemory) }),
     );
 }
 

@@ -1,5 +1,6 @@
 // Judges the rows of a job's files by the bundled classifier, for jobs that ask for it.
 import type { SupervisedExample } from '../../data/read-examples.ts';
+import { say } from '../../messages/say.ts';
 import { flaggedIn } from '../../moderate/categories.ts';
 import { loadClassifier } from '../../moderate/classify.ts';
 
@@ -20,8 +21,10 @@ export class Screening {
     const flagged = this.#flagged;
     this.#flagged = [];
     if (flagged.length === 0) return null;
-    const lines = flagged.map(({ line, categories }) => `line ${line} (${categories.join(', ')})`);
-    return `Moderation flags ${flagged.length} row(s) of the ${which} file: ${list(lines)}.`;
+    const lines = flagged.map(({ line, categories }) =>
+      say('part.line_what', { line, what: categories.join(', ') }),
+    );
+    return say('event.flagged', { rows: flagged.length, which, list: list(lines) });
   }
 }
 

@@ -1,5 +1,6 @@
 // What can go wrong in training that a user can do something about, with a sentence that says what.
 import { CodedError } from '../../lib/coded-error.ts';
+import { say } from '../../messages/say.ts';
 import { DivergedError } from '../../train/trainer.ts';
 import type { TrainRequest, WorkerMessage } from '../protocol.ts';
 import { failure } from './failure.ts';
@@ -11,18 +12,17 @@ export function trainingFailure(error: unknown, request: TrainRequest): WorkerMe
 
 function explained(error: unknown, { options }: TrainRequest): unknown {
   if (error instanceof DivergedError)
-    return new CodedError(
-      'training_diverged',
-      `Training diverged: the loss or its gradient was no longer a number at step ${error.step}. ` +
-        'Start the job again with a lower learning_rate_multiplier, a tenth for example.',
-      { param: 'learning_rate_multiplier', cause: error },
-    );
+    return new CodedError('training_diverged', say('failure.diverged', { step: error.step }), {
+      param: 'learning_rate_multiplier',
+      cause: error,
+    });
   if (isOutOfMemory(error))
     return new CodedError(
       'out_of_memory',
-      'There was not enough memory to train. Choose a smaller batch_size, context_length ' +
-        `(now ${options.context_length ?? 'the model’s own, at most 4096'}) or rank (now ${options.rank}), ` +
-        'or close other programs, and start the job again.',
+      say('failure.memory', {
+        context: options.context_length ?? 'the model’s own, at most 4096',
+        rank: options.rank,
+      }),
       { cause: error },
     );
   return error;

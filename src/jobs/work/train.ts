@@ -7,6 +7,7 @@ import { type Row, withPromptWeight } from '../../data/row.ts';
 import { readRows } from '../../data/rows-file.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { CodedError } from '../../lib/coded-error.ts';
+import { say } from '../../messages/say.ts';
 import { loadTrainableModel, type TrainableModel } from '../../train/model.ts';
 import {
   type Adapter,
@@ -56,7 +57,10 @@ async function* trainOn(
   const trainRows = weigh(await rowsAt(TRAIN_ROWS_FILE));
   const validRows = request.validationFile === null ? [] : weigh(await rowsAt(VALID_ROWS_FILE));
   const { shape, start, changed } = await adapterShape(file, request);
-  if (changed) yield { type: 'note', level: 'warn', message: changed };
+  if (changed) {
+    const message = say('event.keeps_adapter', { adapter: changed });
+    yield { type: 'note', level: 'warn', message };
+  }
   const opened = clock.now();
   const model = await loadTrainableModel(file, {
     ...shape,
@@ -68,7 +72,11 @@ async function* trainOn(
   yield {
     type: 'note',
     level: 'info',
-    message: `Engine ready in ${((clock.now() - opened) / 1000).toFixed(1)} s: ${plan.precision}, ${plan.threads} threads.`,
+    message: say('event.engine', {
+      seconds: ((clock.now() - opened) / 1000).toFixed(1),
+      precision: plan.precision,
+      threads: plan.threads,
+    }),
   };
   try {
     const writeAdapter = (folder: string) => write(folder, file, adapterOf(model, shape));
@@ -87,17 +95,15 @@ async function* trainOn(
 }
 
 const baseModelMissing = (path: string) =>
-  new CodedError(
-    'base_model_missing',
-    `The base model's file ${path} is missing. Put it back, or pull or import the model again, and start the job again.`,
-    { param: 'model' },
-  );
+  new CodedError('base_model_missing', say('failure.base_file_missing', { path }), {
+    param: 'model',
+  });
 
 type Shape = Omit<Adapter, 'tensors'>;
 type AdapterStart = {
   readonly shape: Shape;
   readonly start: Adapter | null;
-  /** What of the options gives way to the adapter that is trained further. */
+  /** The adapter that is trained further, in words, where what the options ask for gives way to it. */
   readonly changed: string | null;
 };
 
@@ -118,13 +124,7 @@ async function adapterShape(file: ModelFile, request: TrainRequest): Promise<Ada
   const inWords = (of: Shape) =>
     `rank ${of.rank}, alpha ${of.alpha}, ${[...of.targets].sort().join(' ')}${of.rankStabilized ? ', rank-stabilized' : ''}`;
   const same = inWords(asked) === inWords(shape);
-  return {
-    shape,
-    start,
-    changed: same
-      ? null
-      : `The model that is trained further keeps its adapter: ${inWords(shape)}.`,
-  };
+  return { shape, start, changed: same ? null : inWords(shape) };
 }
 
 const adapterOf = ({ params, shapes }: TrainableModel, shape: Shape): Adapter => ({

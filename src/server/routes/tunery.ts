@@ -6,17 +6,18 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { CodedError } from '../../lib/coded-error.ts';
 import { newId } from '../../lib/id.ts';
+import { say } from '../../messages/say.ts';
 import type { Deps } from '../deps.ts';
 import { forbidden, invalidValue } from '../errors.ts';
 import { usableModel } from '../generate.ts';
 import { readBody } from '../read-body.ts';
 
-const ImportModel = z.looseObject({
+export const ImportModel = z.looseObject({
   /** A GGUF file or a Hugging Face folder. */
   source: z.string().min(1),
 });
 
-const ExportModel = z.looseObject({
+export const ExportModel = z.looseObject({
   model: z.string().min(1),
   format: z.enum(['peft', 'merged', 'gguf-adapter']),
   /** A folder that does not exist or is empty; absent: one in the data directory. */
@@ -66,12 +67,12 @@ async function requireEmpty(output: string): Promise<void> {
   } catch (error) {
     throw new CodedError(
       'output_not_writable',
-      `Cannot write to '${output}': ${(error as Error).message}`,
+      say('refusal.output_not_writable', { output, reason: (error as Error).message }),
       {
         param: 'output',
         cause: error,
       },
     );
   }
-  throw invalidValue('output', `the folder '${output}' is not empty; name another one.`);
+  throw invalidValue('output', say('refusal.output_not_empty', { output }));
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Integrations } from '../../jobs/integration.ts';
 import { Hyperparameters, TrainingOptions } from '../../jobs/protocol.ts';
+import { say } from '../../messages/say.ts';
 import type { Config } from '../config.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import { limitOf, Metadata, nullFree } from './common.ts';
@@ -43,7 +44,7 @@ export function checkCreateJob(body: CreateJob, { wandb }: Pick<Config, 'wandb'>
   ] as const) {
     // Without this, a knob of the older API would be ignored like any unknown field.
     const stray = Object.keys(knobs.shape).find((knob) => body[knob] !== undefined);
-    if (stray !== undefined) throw invalidValue(stray, `it belongs into '${home}'.`);
+    if (stray !== undefined) throw invalidValue(stray, say('refusal.misplaced', { home }));
   }
 }
 
