@@ -6,6 +6,7 @@ import { Ajv } from 'ajv';
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startModelServer, TINY } from '../src/testing/model-server.ts';
+import { withTemplate } from '../src/testing/with-template.ts';
 
 let server: Awaited<ReturnType<typeof startModelServer>>;
 beforeAll(async () => {
@@ -128,22 +129,6 @@ test('a call that the model begins by itself is kept to its form', async () => {
     await rm(folder, { recursive: true, force: true });
   }
 });
-
-/** A GGUF file with one more field at its front; its length is a multiple of the alignment. */
-function withTemplate(file: Buffer, template: string): Buffer {
-  const key = Buffer.from('tokenizer.chat_template');
-  const fixed = 8 + key.length + 4 + 8;
-  const padding = 32 - ((fixed + template.length + 4) % 32);
-  const value = Buffer.from(`${template}{#${' '.repeat(padding)}#}`);
-  const field = Buffer.alloc(fixed);
-  field.writeBigUInt64LE(BigInt(key.length), 0);
-  key.copy(field, 8);
-  field.writeUInt32LE(8, 8 + key.length); // a string
-  field.writeBigUInt64LE(BigInt(value.length), 12 + key.length);
-  const header = Buffer.from(file.subarray(0, 24));
-  header.writeBigUInt64LE(header.readBigUInt64LE(16) + 1n, 16);
-  return Buffer.concat([header, field, value, file.subarray(24)]);
-}
 
 test('calls and their results in the history are part of the prompt', async () => {
   const history = (result: string): OpenAI.ChatCompletionMessageParam[] => [

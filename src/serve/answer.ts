@@ -92,8 +92,12 @@ export class Answer {
 
 function jsonSource({ json }: SampleRequest): Source | null {
   if (json === undefined) return null;
-  const { schema, param } = json;
-  return { grammar: schema === null ? anyObject() : jsonGrammar(schema, param), param };
+  const { schema, param, lenient } = json;
+  return {
+    grammar:
+      schema === null ? anyObject() : jsonGrammar(schema, param, { lenient: lenient === true }),
+    param,
+  };
 }
 
 function either(json: Source, calls: Source | null): Source {

@@ -60,7 +60,14 @@ export const SampleRequest = z.strictObject({
   frequencyPenalty: z.number().optional(),
   presencePenalty: z.number().optional(),
   /** The answer is JSON: any object, or what the schema accepts. `param` is its place in the request. */
-  json: z.strictObject({ schema: z.unknown(), param: z.string() }).optional(),
+  json: z
+    .strictObject({
+      schema: z.unknown(),
+      param: z.string(),
+      /** Pass over keywords that no grammar can keep. */
+      lenient: z.boolean().optional(),
+    })
+    .optional(),
   tools: Tools.optional(),
 });
 export type SampleRequest = z.infer<typeof SampleRequest>;

@@ -104,7 +104,8 @@ export function constraintsOf(question: Question) {
   const { format } = text;
   const schema = format.type === 'json_schema' ? format.schema : null;
   const param = schema === null ? 'text.format' : 'text.format.schema';
-  const json = format.type === 'text' ? {} : { json: { schema, param } };
+  const lenient = format.type === 'json_schema' && format.strict === false;
+  const json = format.type === 'text' ? {} : { json: { schema, param, lenient } };
   const named = ({ name }: { name: string }) => ({
     type: 'function' as const,
     function: { name },

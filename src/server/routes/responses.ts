@@ -215,11 +215,14 @@ function inProgress(body: CreateResponse, created_at: number) {
     incomplete_details: null,
     instructions: body.instructions ?? null,
     max_output_tokens: body.max_output_tokens ?? null,
+    max_tool_calls: body.max_tool_calls ?? null,
     model: body.model,
     output: [],
     parallel_tool_calls: body.parallel_tool_calls,
     previous_response_id: body.previous_response_id ?? null,
+    prompt_cache_key: body.prompt_cache_key ?? null,
     reasoning: { effort: null, summary: null },
+    safety_identifier: body.safety_identifier ?? null,
     service_tier: 'default',
     store: body.store,
     temperature: body.temperature,
@@ -230,7 +233,7 @@ function inProgress(body: CreateResponse, created_at: number) {
     top_p: body.top_p,
     truncation: body.truncation,
     usage: null,
-    user: typeof body['user'] === 'string' ? body['user'] : null,
+    user: body.user ?? null,
     metadata: body.metadata,
   };
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SampleRequest } from '../../serve/protocol.ts';
 import { invalidValue, unsupported } from '../errors.ts';
 import { nullFree } from './common.ts';
-import { otherSampling, samplingShape } from './sampling.ts';
+import { accepted, notSupported, samplingShape } from './sampling.ts';
 import { toolsShape } from './tools.ts';
 
 const Part = z.looseObject({
@@ -48,7 +48,10 @@ type ResponseFormat = z.infer<typeof ResponseFormat>;
 export const CreateChatCompletion = z.looseObject({
   ...samplingShape,
   ...toolsShape,
-  ...otherSampling,
+  ...notSupported,
+  // No answer could show these.
+  ...accepted('user', 'safety_identifier', 'metadata', 'prompt_cache_key', 'service_tier'),
+  ...accepted('prompt_cache_retention', 'reasoning_effort', 'verbosity', 'prediction'),
   messages: z.array(Message).min(1),
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),
@@ -61,9 +64,13 @@ export type CreateChatCompletion = z.infer<typeof CreateChatCompletion>;
 /** What the sampler is held to. A format without a schema means any object. */
 export function jsonOf(format: ResponseFormat): Pick<SampleRequest, 'json'> {
   if (format.type === 'text') return {};
-  if (format.type === 'json_object') return { json: { schema: null, param: 'response_format' } };
-  const { schema = null } = format.json_schema;
-  return { json: { schema, param: 'response_format.json_schema.schema' } };
+  if (format.type === 'json_object')
+    return { json: { schema: null, param: 'response_format', lenient: false } };
+  const { schema = null, strict } = format.json_schema;
+  // Who says that a near fit will do gets one; who says nothing is told what cannot be kept.
+  return {
+    json: { schema, param: 'response_format.json_schema.schema', lenient: strict === false },
+  };
 }
 
 export type PlainMessage = {

@@ -1,12 +1,13 @@
 // POST /v1/completions
 import { z } from 'zod';
-import { otherSampling, samplingShape } from './sampling.ts';
+import { accepted, notSupported, samplingShape } from './sampling.ts';
 
 const Tokens = z.array(z.int().min(0)).min(1);
 
 export const CreateCompletion = z.looseObject({
   ...samplingShape,
-  ...otherSampling,
+  ...notSupported,
+  ...accepted('user'), // no answer could show it
   // The original's default is its token that begins a text; so is an empty prompt.
   prompt: z.union([z.string(), Tokens, z.array(z.union([z.string(), Tokens])).min(1)]).default(''),
   max_tokens: z.int().min(0).default(16),

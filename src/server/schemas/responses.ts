@@ -102,9 +102,13 @@ export const CreateResponse = z.looseObject({
   metadata: Metadata.default({}),
   truncation: z.enum(['auto', 'disabled']).default('disabled'),
   ...accepted('conversation', 'prompt'),
+  // The answer repeats them; nothing else could show them. Calls are those of built-in tools.
+  user: z.string().optional(),
+  safety_identifier: z.string().optional(),
+  prompt_cache_key: z.string().optional(),
+  max_tool_calls: z.int().min(0).optional(),
   // No answer could show these.
-  ...accepted('user', 'reasoning', 'safety_identifier', 'prompt_cache_key', 'service_tier'),
-  ...accepted('max_tool_calls', 'stream_options', 'prompt_cache_retention'),
+  ...accepted('reasoning', 'service_tier', 'stream_options', 'prompt_cache_retention'),
 });
 export type CreateResponse = z.infer<typeof CreateResponse>;
 export type Question = Pick<CreateResponse, keyof typeof questionShape>;

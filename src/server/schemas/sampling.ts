@@ -52,12 +52,8 @@ const UNSUPPORTED: Readonly<Record<string, { readonly neutral: Neutral; readonly
     suffix: { neutral: isEmpty, hint: 'leave it out' },
   };
 
-/** The API's other parameters: those refused above, and those that no answer could show. */
-export const otherSampling = accepted(
-  ...Object.keys(UNSUPPORTED),
-  ...['user', 'safety_identifier', 'metadata', 'prompt_cache_key', 'prompt_cache_retention'],
-  ...['service_tier', 'reasoning_effort', 'verbosity', 'prediction'],
-);
+/** Refused with any value that asks for something. */
+export const notSupported = accepted(...Object.keys(UNSUPPORTED));
 
 export function checkSampling(body: Readonly<Record<string, unknown>>, strict: boolean): void {
   for (const [param, { neutral, hint }] of Object.entries(UNSUPPORTED)) {
