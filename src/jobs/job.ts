@@ -31,7 +31,12 @@ export type Transition =
   | { readonly to: 'validating_files' }
   /** With a plan: its files are validated; without: it was paused. */
   | { readonly to: 'queued'; readonly plan?: Plan }
-  | { readonly to: 'running'; readonly startedAt: number }
+  | {
+      readonly to: 'running';
+      readonly startedAt: number;
+      /** By the plan, until the first step gives a better one. */
+      readonly estimatedFinish: number;
+    }
   | { readonly to: 'paused' }
   | { readonly to: 'succeeded'; readonly outcome: Outcome }
   | {
@@ -144,7 +149,7 @@ function columns(change: Transition): JobChanges {
         ? { estimated_finish: null }
         : { plan: change.plan, total_steps: change.plan.totalSteps, crashes: 0 };
     case 'running':
-      return { started_at: change.startedAt };
+      return { started_at: change.startedAt, estimated_finish: change.estimatedFinish };
     case 'paused':
       return { estimated_finish: null, crashes: 0 };
     case 'failed':

@@ -24,7 +24,9 @@ export async function trainJob(parts: Parts, job: Job, signal: AbortSignal): Pro
   const { store, bell, seconds } = parts;
   const request = await trainRequest(parts, job);
   if (job.status === 'queued') {
-    const change = { to: 'running' as const, startedAt: seconds() };
+    const startedAt = seconds();
+    const estimatedFinish = startedAt + secondsLeft(job);
+    const change = { to: 'running' as const, startedAt, estimatedFinish };
     const events = [eventsOf(job.id).started(seconds())];
     const running = await transact(store.database, job.id, change, events);
     if (running === null) return; // cancelled or paused meanwhile
@@ -58,6 +60,12 @@ export async function trainJob(parts: Parts, job: Job, signal: AbortSignal): Pro
   if (trained !== null) return await finishJob(parts, job, request.baseModel, trained, signal);
   const message = 'Unexpected error in Tunery: training ended without an adapter.';
   await failJob(parts, job.id, { code: 'internal', message, param: null });
+}
+
+/** As the plan estimates it; a job that was paused has done some of its steps. */
+function secondsLeft({ plan, step }: Job): number {
+  if (plan === null) return 0;
+  return Math.ceil(plan.estimatedSeconds * (1 - step / plan.totalSteps));
 }
 
 async function recordStep({ store, bell, seconds }: Parts, job: Job, message: Message<'step'>) {

@@ -21,7 +21,7 @@ test('a job is paused, resumed and cancelled, and each answer has its new state'
   const { jobs } = app.client.fineTuning;
   const { id } = await app.create(LONG);
   expect(await refusal(jobs.resume(id))).toMatchObject({ status: 400, param: null, code: null });
-  const running = await until(app, id, (job) => job.status === 'running' && !!job.estimated_finish);
+  const running = await until(app, id, ({ status }) => status === 'running');
   expect(running.estimated_finish).toBeGreaterThanOrEqual(running.created_at);
   expect((await jobs.pause(id)).status).toBe('paused');
   expect((await jobs.list()).data[0]?.status).toBe('paused');
@@ -90,6 +90,12 @@ test('lists are newest first, page by page, and filter by metadata', async () =>
   const filtered: string[] = [];
   for await (const job of jobs.list({ metadata: { team: 'a' }, limit: 1 })) filtered.push(job.id);
   expect(filtered).toEqual([all[1], all[4]]);
+  const bare = await app.create(LONG, { metadata: {} });
+  const empty = await app.create(LONG, { metadata: { note: '' } });
+  expect(await found(null)).toEqual([bare.id, all[0], all[2]]);
+  const asked = await app.app.request('/v1/fine_tuning/jobs?metadata%5Bnote%5D=');
+  expect(ids(((await asked.json()) as { data: { id: string }[] }).data)).toEqual([empty.id]);
+  all.unshift(bare.id);
   const raw = await app.app.request('/v1/fine_tuning/jobs?metadata=null&limit=1');
   expect(await raw.json()).toMatchObject({ data: [{ id: all[0] }], has_more: true });
   // A job that the filter does not let through is in no page of that list.
@@ -97,6 +103,16 @@ test('lists are newest first, page by page, and filter by metadata', async () =>
     status: 400,
     param: 'after',
   });
+});
+
+test('a GET where a POST is needed is a 405 that says so', async () => {
+  const { app } = await pretendApp(await temporaryStore());
+  for (const verb of ['cancel', 'pause', 'resume']) {
+    const response = await app.request(`/v1/fine_tuning/jobs/ftjob-x/${verb}`);
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+    const { error } = (await response.json()) as { error: { message: string } };
+    expect(error.message).toContain('use POST');
+  }
 });
 
 test('other methods beside the one that is asked for mean nothing', async () => {
@@ -201,6 +217,28 @@ test('paging through the events of a running job neither skips nor repeats one',
     rounds += 1;
   }
   expect(rounds).toBeGreaterThan(2);
+});
+
+test('a follower that comes back names the last event it saw and gets the rest', async () => {
+  const { app, client, create } = await pretendApp(await temporaryStore());
+  const { id } = await create({ steps: 30, msPerStep: 4 });
+  const path = `/v1/fine_tuning/jobs/${id}/events?stream=true`;
+  const lines = async (more: string) => {
+    const text = await (await app.request(path + more)).text();
+    return text.split('\n\n').filter((line) => line.startsWith('data: '));
+  };
+  const [first] = (await client.fineTuning.jobs.listEvents(id)).data;
+  const live = await lines(`&after=${first!.id}`);
+  const all = await lines('');
+  const place = all.findIndex((line) => line.includes(first!.id));
+  expect(live).toEqual(all.slice(place + 1));
+  const last = JSON.parse(all.at(-2)!.slice(6)) as { id: string };
+  expect(await lines(`&after=${last.id}`)).toEqual(['data: [DONE]']);
+  const unknown = await app.request(`${path}&after=ftevent-none`);
+  expect([unknown.status, await unknown.json()]).toMatchObject([
+    400,
+    { error: { param: 'after' } },
+  ]);
 });
 
 test('followers that come at any time get every event once and the end', async () => {

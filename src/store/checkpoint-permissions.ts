@@ -1,7 +1,7 @@
 // Rows of the `checkpoint_permissions` table: the projects that a fine-tuned model is shared with.
 import { newId } from '../lib/id.ts';
 import type { Query } from './database.ts';
-import { listPage, type Page, type PageRequest } from './page.ts';
+import { listPage, type Page, type PageRequest, rememberPlace } from './page.ts';
 
 export type PermissionRow = {
   readonly id: string;
@@ -45,9 +45,10 @@ export function listPermissions(
 
 /** False: the model has no such permission. */
 export async function revokePermission(query: Query, model: string, id: string): Promise<boolean> {
-  const rows = await query(
-    'delete from checkpoint_permissions where model = $1 and id = $2 returning id',
+  const [gone] = await query<{ seq: number }>(
+    'delete from checkpoint_permissions where model = $1 and id = $2 returning seq',
     [model, id],
   );
-  return rows.length > 0;
+  if (gone !== undefined) await rememberPlace(query, id, gone.seq);
+  return gone !== undefined;
 }

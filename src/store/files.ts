@@ -1,7 +1,7 @@
 // Rows of the `files` table; the bytes are in blobs.ts under their SHA-256.
 import type { Blobs, ReceivedBlob } from './blobs.ts';
 import type { Database, Query } from './database.ts';
-import { listPage, type Page, type PageRequest } from './page.ts';
+import { listPage, type Page, type PageRequest, rememberPlace } from './page.ts';
 
 export type FileRow = {
   readonly id: string;
@@ -59,10 +59,11 @@ export function listFiles(
 export function deleteFile(database: Database, blobs: Blobs, id: string): Promise<boolean> {
   return blobs.exclusive(async () => {
     const sha256 = await database.transaction(async (query) => {
-      const [gone] = await query<{ sha256: string }>(
-        'delete from files where id = $1 returning sha256',
+      const [gone] = await query<{ sha256: string; seq: number }>(
+        'delete from files where id = $1 returning sha256, seq',
         [id],
       );
+      if (gone !== undefined) await rememberPlace(query, id, gone.seq);
       return gone?.sha256;
     });
     if (sha256 === undefined) return false;

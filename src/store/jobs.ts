@@ -124,7 +124,11 @@ export function listJobs(
   const listing = { table: 'fine_tuning_jobs', columns: COLUMNS, where };
   if (metadata === undefined) return listPage(query, listing, page);
   if (metadata === null)
-    return listPage(query, { ...listing, where: `${where} and metadata is null` }, page);
+    return listPage(
+      query,
+      { ...listing, where: `${where} and (metadata is null or metadata = '{}')` },
+      page,
+    );
   const params = [JSON.stringify(metadata)];
   return listPage(query, { ...listing, where: `${where} and metadata @> $1::jsonb`, params }, page);
 }

@@ -26,10 +26,11 @@ export async function listPage<Row>(
   let start = '';
   const values = [...params];
   if (after !== null) {
-    const [row] = await query<{ seq: number }>(
+    const [listed] = await query<{ seq: number }>(
       `select seq from ${table} where ${where} and id = $${params.length + 1}`,
       [...params, after],
     );
+    const row = listed ?? (await deletedRow(query, after));
     if (row === undefined) {
       const message = `after: there is no '${after}' in this list; pass the id of the last item you saw.`;
       throw new CodedError('invalid_value', message, { param: 'after' });
@@ -43,4 +44,17 @@ export async function listPage<Row>(
     values,
   );
   return { data: rows.slice(0, limit), hasMore: rows.length > limit };
+}
+
+const KEPT = '1 day'; // longer than anybody pages
+
+/** To be called in the transaction that deletes the row: its place stays known as a cursor. */
+export async function rememberPlace(query: Query, id: string, seq: number): Promise<void> {
+  await query(`delete from deleted_rows where deleted_at < now() - interval '${KEPT}'`);
+  await query('insert into deleted_rows (id, seq) values ($1, $2)', [id, seq]);
+}
+
+async function deletedRow(query: Query, id: string): Promise<{ seq: number } | undefined> {
+  const [row] = await query<{ seq: number }>('select seq from deleted_rows where id = $1', [id]);
+  return row;
 }

@@ -16,11 +16,11 @@ import { modelNotFound, permissionNotFound } from '../errors.ts';
 import { readBody } from '../read-body.ts';
 import { limitOf, pageOf, readQuery } from '../schemas/common.ts';
 
-const CreatePermissions = z.looseObject({
+export const CreatePermissions = z.looseObject({
   project_ids: z.array(z.string().min(1).max(255)).min(1).max(100),
 });
 
-const ListPermissions = z.object({
+export const ListPermissions = z.object({
   project_id: z.string().optional(),
   after: z.string().optional(),
   limit: limitOf(10),
@@ -61,7 +61,8 @@ export function checkpointPermissions({ store, config, clock }: Deps): Hono {
     .delete('/:id/permissions/:permission', async (c) => {
       const model = await modelOf(c);
       const id = idOf(c, permissionNotFound, 'permission');
-      if (!(await revokePermission(database.query, model, id))) throw permissionNotFound(id);
+      const gone = await database.transaction((query) => revokePermission(query, model, id));
+      if (!gone) throw permissionNotFound(id);
       return c.json({ id, object: 'checkpoint.permission', deleted: true });
     });
 }

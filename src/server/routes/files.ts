@@ -90,7 +90,8 @@ export const wireFile = (file: FileRow) => ({
   filename: file.filename,
   bytes: file.bytes,
   created_at: file.created_at,
-  expires_at: file.expires_at,
+  // Absent and not null for a file that stays: the published type knows no null here.
+  ...(file.expires_at === null ? {} : { expires_at: file.expires_at }),
   status: 'processed',
   status_details: null,
 });

@@ -8,7 +8,7 @@ import type { CheckpointRow } from '../../store/checkpoints.ts';
 import type { EventRow } from '../../store/events.ts';
 import type { Page } from '../../store/page.ts';
 import { type Deps, idOf } from '../deps.ts';
-import { jobNotFound } from '../errors.ts';
+import { ApiError, jobNotFound } from '../errors.ts';
 import { removeExpired } from '../expiry.ts';
 import { readBody } from '../read-body.ts';
 import { pageOf, readQuery } from '../schemas/common.ts';
@@ -61,8 +61,12 @@ export function fineTuningJobs(deps: Deps): Hono {
       .get('/:id/events', async (c) => {
         const { stream, ...query } = readQuery(c.req.url, ListEvents);
         if (!stream) return c.json(envelope(await jobs.events(id(c), pageOf(query)), wireEvent));
+        const { after } = query;
+        if (after !== undefined) await jobs.events(id(c), { after, limit: 0 }); // refuses an unknown one
         const abort = new AbortController();
-        const events = await primed(framed(jobs.followGroups(id(c), abort.signal)));
+        const groups = jobs.followGroups(id(c), abort.signal);
+        const events =
+          after === undefined ? await primed(framed(groups)) : framed(behind(after, groups));
         return sseResponse(events, { stop: () => abort.abort(), log });
       })
       .get('/:id/checkpoints', async (c) => {
@@ -73,12 +77,23 @@ export function fineTuningJobs(deps: Deps): Hono {
           last_id: page.data.at(-1)?.id ?? null,
         });
       })
+      .get('/:id/:verb{cancel|pause|resume}', (c) => {
+        c.header('allow', 'POST');
+        throw usePost(c.req.method, c.req.path);
+      })
       // A client that joins paths with an empty id must read why, and not of an unknown URL.
       .all('//:action', (c) => {
         throw jobNotFound(c.req.param('action') ?? '');
       })
   );
 }
+
+/** Guides print `curl` lines without `-X POST`, which send a GET. */
+const usePost = (method: string, path: string) =>
+  new ApiError(
+    `Not allowed to ${method} on ${path}. (HINT: Perhaps you meant to use POST: curl -X POST …)`,
+    { status: 405, code: 'method_not_supported', param: null },
+  );
 
 const envelope = <Row, Wire>(page: Page<Row>, wire: (row: Row) => Wire) => ({
   object: 'list',
@@ -159,6 +174,19 @@ async function* framed(groups: AsyncGenerator<readonly EventRow[]>) {
     const known = frames.get(group) ?? new Framed(group.map(wireEvent));
     frames.set(group, known);
     yield known;
+  }
+}
+
+/** What comes after the event with this id. */
+async function* behind(after: string, groups: AsyncGenerator<readonly EventRow[]>) {
+  let found = false;
+  for await (const group of groups) {
+    if (found) yield group;
+    else {
+      const place = group.findIndex(({ id }) => id === after);
+      found = place >= 0;
+      if (found && place < group.length - 1) yield group.slice(place + 1);
+    }
   }
 }
 

@@ -32,8 +32,8 @@ export function readQuery<Schema extends z.ZodObject>(
   const query: Record<string, string> = {};
   for (const [name, value] of new URL(url).searchParams) {
     if (value.includes('\0')) throw invalidValue(name, 'a NUL character is not allowed.');
-    // The official client writes `metadata: null` as an empty value.
-    if (value !== '' || name === 'metadata') query[name] = value;
+    // The official client writes `metadata: null` as an empty value, and `metadata[k]=` asks for ''.
+    if (value !== '' || /^metadata(\[|$)/.test(name)) query[name] = value;
   }
   const parsed = schema.safeParse(query);
   if (parsed.success) return parsed.data;

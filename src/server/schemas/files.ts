@@ -1,6 +1,6 @@
 // The fields of an upload and the query of the file list.
 import { z } from 'zod';
-import { fromIssues, missingParameter } from '../errors.ts';
+import { fromIssues, invalidValue, missingParameter } from '../errors.ts';
 import { limitOf } from './common.ts';
 
 export const PURPOSES = [
@@ -17,11 +17,21 @@ export const ExpiresAfter = z.object({
   seconds: z.int().min(3600).max(2_592_000),
 });
 
-const Fields = z.object({ purpose: z.enum(PURPOSES), expires_after: ExpiresAfter.optional() });
+export const UploadFields = z.object({
+  purpose: z.enum(PURPOSES),
+  expires_after: ExpiresAfter.optional(),
+});
 
-export function readUploadFields(fields: ReadonlyMap<string, string>): z.infer<typeof Fields> {
+export function readUploadFields(
+  fields: ReadonlyMap<string, string>,
+): z.infer<typeof UploadFields> {
   const anchor = fields.get('expires_after[anchor]');
   const seconds = fields.get('expires_after[seconds]');
+  if (fields.has('expires_after'))
+    throw invalidValue(
+      'expires_after',
+      'send its two fields as parts of their own, expires_after[anchor] and expires_after[seconds].',
+    );
   const input = {
     purpose: fields.get('purpose'),
     ...(anchor === undefined && seconds === undefined
@@ -31,7 +41,7 @@ export function readUploadFields(fields: ReadonlyMap<string, string>): z.infer<t
         }),
   };
   if (input.purpose === undefined) throw missingParameter('purpose');
-  const parsed = Fields.safeParse(input);
+  const parsed = UploadFields.safeParse(input);
   if (parsed.success) return parsed.data;
   throw fromIssues(parsed.error.issues, input);
 }
