@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { en } from '../messages/en.ts';
 import { checkFile } from './check.ts';
@@ -176,6 +177,8 @@ test.each<[string, string | Buffer, [number, string, string]]>([
   ['an empty file', '', [0, '', 'data.empty_file']],
   ['blank lines only', '\n \n', [0, '', 'data.empty_file']],
   ['UTF-16 with its mark', Buffer.from(`\ufeff${GOOD}`, 'utf16le'), [0, '', 'data.utf16']],
+  ['gzip', gzipSync(GOOD), [0, '', 'data.packed']],
+  ['a workbook', Buffer.from('PK\x03\x04\x14\0\x06\0'), [0, '', 'data.packed']],
   ['UTF-16 without its mark', Buffer.from(GOOD, 'utf16le'), [0, '', 'data.utf16']],
   ['Latin-1', Buffer.from(GOOD.replace('"q"', '"é"'), 'latin1'), [1, '', 'data.not_utf8']],
   ['half a line', `${GOOD}\n${GOOD.slice(0, 40)}`, [2, '', 'data.truncated']],

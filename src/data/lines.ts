@@ -17,9 +17,10 @@ export type Line =
   | { readonly kind: 'too-long'; readonly line: number; readonly bytes: number }
   | { readonly kind: 'not-utf8'; readonly line: number }
   | { readonly kind: 'utf16' }
+  | { readonly kind: 'packed'; readonly format: string }
   | { readonly kind: 'bom' };
 
-/** Reading stops after `utf16`: every line would be wrong. Carriage returns at line ends are dropped. */
+/** Reading stops after `utf16` and `packed`: every line would be wrong. Carriage returns at line ends are dropped. */
 export async function* readLines(
   path: string,
   maxLineBytes = MAX_LINE_BYTES,
@@ -57,6 +58,8 @@ export async function* readLines(
     if (first) {
       first = false;
       if (looksLikeUtf16(chunk)) return yield { kind: 'utf16' };
+      const format = packedFormat(chunk);
+      if (format !== undefined) return yield { kind: 'packed', format };
       if (chunk.subarray(0, 3).equals(UTF8_BOM)) {
         yield { kind: 'bom' };
         chunk = chunk.subarray(3);
@@ -90,6 +93,23 @@ async function* chunks(path: string): AsyncGenerator<Buffer> {
     }
   }
   if (head !== null && head.length > 0) yield head;
+}
+
+/** The first bytes of formats that people upload by mistake; none of them can begin a text. */
+const MAGIC = [
+  ['\x1f\x8b', 'gzip'],
+  ['PK\x03\x04', 'zip'],
+  ['BZh', 'bzip2'],
+  ['\xfd7zX', 'xz'],
+  ['\x28\xb5\x2f\xfd', 'zstd'],
+  ['7z\xbc\xaf', '7z'],
+  ['PAR1', 'Parquet'],
+  ['%PDF', 'PDF'],
+] as const;
+
+function packedFormat(bytes: Buffer): string | undefined {
+  const head = bytes.subarray(0, 4).toString('latin1');
+  return MAGIC.find(([magic]) => head.startsWith(magic))?.[1];
 }
 
 /** A byte order mark, or a JSON line whose every second byte is zero. */

@@ -40,7 +40,8 @@ export function describe(problem: Problem): string {
   const { what, fix } = explain(problem, say);
   const where = [problem.line > 0 && `line ${problem.line}`, problem.path].filter(Boolean);
   const place = where.length > 0 ? ` (${where.join(', ')})` : '';
-  return `${examplePlace(problem)}${what}${place}. ${fix}`;
+  const text = `${examplePlace(problem)}${what}${place}. ${fix}`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** The two halves in the language of `speak`, without the place. */

@@ -33,6 +33,7 @@ export async function* readExamples(path: string): AsyncGenerator<Example | Prob
     }
     judged = true;
     if (line.kind === 'utf16') return yield wholeFile('data.utf16');
+    if (line.kind === 'packed') return yield wholeFile('data.packed', { format: line.format });
     examples += 1;
     const parsed = parse(line);
     if ('key' in parsed) {
@@ -72,9 +73,7 @@ const problem = (line: number, example: number, item: Finding): Problem => ({
 });
 const wholeFile = (key: ProblemKey, params: Params = {}) => problem(0, 0, finding('', key, params));
 
-function parse(
-  line: Exclude<Line, { kind: 'bom' } | { kind: 'utf16' }>,
-): Finding | { value: Json } {
+function parse(line: Extract<Line, { line: number }>): Finding | { value: Json } {
   if (line.kind === 'too-long')
     return finding('', 'data.line_too_long', { bytes: line.bytes, limit: MAX_LINE_BYTES });
   if (line.kind === 'not-utf8') return finding('', 'data.not_utf8');

@@ -224,6 +224,8 @@ export const en = {
   'data.empty_file.fix': 'Write one JSON object per line.',
   'data.utf16': 'the file is UTF-16 text',
   'data.utf16.fix': 'Save it again as UTF-8.',
+  'data.packed': 'the file is packed or binary ({format}), not lines of JSON',
+  'data.packed.fix': 'Unpack it first, or make rows of it: tunery data prepare FILE.',
   'data.not_utf8': 'the line is not UTF-8 text',
   'data.not_utf8.fix': 'Save the file again as UTF-8.',
   'data.bom': 'the file starts with a byte order mark, which was skipped',

@@ -222,6 +222,8 @@ export const zhCN: Record<MessageKey, string> = {
   'data.empty_file.fix': '每行写一个 JSON 对象。',
   'data.utf16': '文件是 UTF-16 编码',
   'data.utf16.fix': '请另存为 UTF-8。',
+  'data.packed': '文件是压缩或二进制格式（{format}），不是一行一个 JSON',
+  'data.packed.fix': '请先解压，或用 tunery data prepare FILE 把它转成训练行。',
   'data.not_utf8': '该行不是 UTF-8 文本',
   'data.not_utf8.fix': '请将文件另存为 UTF-8。',
   'data.bom': '文件开头有字节顺序标记，已跳过',

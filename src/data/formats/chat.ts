@@ -129,7 +129,9 @@ function* contentFindings(message: Json, role: string, path: string): Generator<
 function* assistantFindings(message: Json, path: string): Generator<Finding> {
   const { weight, refusal, tool_calls: calls, function_call: call } = message;
   if (weight !== undefined && weight !== 0 && weight !== 1)
-    yield finding(`${path}.weight`, 'data.weight', { got: shown(weight) });
+    yield finding(`${path}.weight`, 'data.weight', {
+      got: typeof weight === 'string' ? `'${shown(weight)}'` : shown(weight),
+    });
   if (refusal !== undefined && refusal !== null) yield finding(`${path}.refusal`, 'data.refusal');
   if (calls !== undefined && !Array.isArray(calls))
     yield finding(`${path}.tool_calls`, 'data.wrong_type', {

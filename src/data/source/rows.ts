@@ -180,6 +180,8 @@ async function* jsonlItems(
   let seen = 0;
   for await (const line of readLines(path)) {
     if (line.kind === 'utf16') return yield problem(0, 0, 'data.utf16');
+    if (line.kind === 'packed')
+      return yield problem(0, 0, 'data.packed', { format: line.format });
     if (line.kind === 'bom') {
       yield { ...problem(0, 0, 'data.bom'), level: 'note' };
       continue;
