@@ -205,6 +205,7 @@ export const zhCN: Record<MessageKey, string> = {
   'quick.waiting': '正在准备……',
   'quick.trained': '训练用时 {seconds} 秒：验证损失从 {before} 降到 {after}',
   'quick.trained_plain': '训练用时 {seconds} 秒',
+  'quick.asking': '正在提出 {count} 个不在训练数据中的问题……',
   'quick.question': '问题',
   'quick.base': '原模型',
   'quick.tuned': '微调后',
