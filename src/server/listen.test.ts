@@ -17,11 +17,27 @@ test('a port that is taken is refused with a sentence that says what to do', asy
   await first.close();
 });
 
-test('a broken request gets a JSON error', async () => {
+const BROKEN = [
+  [
+    'a backslash in the path',
+    'GET /v1/\\files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    400,
+  ],
+  ['no HTTP', 'HELO\r\n\r\n', 400],
+  ['a NUL in a header', 'GET / HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n', 400],
+  [
+    'both lengths',
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    400,
+  ],
+  ['20 KB of headers', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+] as const;
+
+test.each(BROKEN)('a request with %s gets a JSON error', async (_, bytes, status) => {
   const server = await listen(() => new Response('ok'), local);
   const answer = await new Promise<string>((resolve, reject) => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () =>
-      socket.write('GET /v1/\\files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+      socket.write(bytes),
     );
     let text = '';
     socket.setEncoding('utf8').on('data', (data) => {
@@ -29,8 +45,9 @@ test('a broken request gets a JSON error', async () => {
     });
     socket.on('end', () => resolve(text)).on('error', reject);
   });
-  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-  expect(answer).toContain('"type":"invalid_request_error"');
+  expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  const { error } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4).match(/\{.*\}/s)![0]);
+  expect(error).toMatchObject({ type: 'invalid_request_error', param: null, code: null });
   await server.close();
 });
 

@@ -1,7 +1,7 @@
 // The port: node's HTTP server around a fetch handler. Knows nothing of what is answered.
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { CodedError } from '../lib/coded-error.ts';
 import { say } from '../messages/say.ts';
@@ -27,6 +27,7 @@ export async function listen(
     },
     getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: badRequest }),
   );
+  server.on('clientError', answerNoRequest);
   const listening = once(server, 'listening');
   server.listen(port, host);
   try {
@@ -46,10 +47,30 @@ export async function listen(
 }
 
 // What is not even a request: a broken URL or Host header.
-function badRequest(error: unknown): Response {
-  const message = `Bad request: ${error instanceof Error ? error.message : String(error)}`;
-  const { body } = toWire(new ApiError(message, { status: 400, code: null, param: null }));
-  return Response.json(body, { status: 400 });
+const badRequest = (error: unknown): Response =>
+  Response.json(refusal(400, error instanceof Error ? error.message : String(error)), {
+    status: 400,
+  });
+
+function refusal(status: number, reason: string) {
+  const message = `Bad request: ${reason}`;
+  return toWire(new ApiError(message, { status, code: null, param: null })).body;
+}
+
+const PARSE_ERRORS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** Bytes that are no HTTP, for which there is no request to answer: node would send an empty body. */
+function answerNoRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const status = PARSE_ERRORS[error.code ?? ''] ?? 400;
+  const body = `${JSON.stringify(refusal(status, error.message))}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 function explain({ code, message }: NodeJS.ErrnoException, port: number, host: string): CodedError {

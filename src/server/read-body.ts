@@ -3,6 +3,7 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import type { Config } from './config.ts';
+import { discardBody } from './discard-body.ts';
 import {
   badJson,
   bodyTooLarge,
@@ -48,15 +49,18 @@ async function readJson(request: Request, limit: number): Promise<JsonObject> {
 
 async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > limit) throw bodyTooLarge(limit, declared);
+  const reader = request.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > limit) throw bodyTooLarge(limit, length);
-    chunks.push(chunk);
+  while (declared <= limit && length <= limit) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks);
+    length += value.length;
+    chunks.push(value);
   }
-  return Buffer.concat(chunks);
+  chunks.length = 0; // of no use while the rest comes
+  throw bodyTooLarge(limit, length + (await discardBody(reader)));
 }
 
 function decode(bytes: Uint8Array): string {

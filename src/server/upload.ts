@@ -10,6 +10,7 @@ import {
   type BusboyInstance,
 } from '@fastify/busboy';
 import type { Blobs, ReceivedBlob } from '../store/blobs.ts';
+import { discardBody } from './discard-body.ts';
 import { ApiError, bodyTooLarge, invalidValue } from './errors.ts';
 
 export type Upload = {
@@ -31,7 +32,10 @@ export async function receiveUpload(
     throw malformed(`expected multipart/form-data with a body, got '${type}'`);
   // 64 KB on top for the other parts: a body that must be too large is refused before it is read.
   const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > limit + 65_536) throw bodyTooLarge(limit, declared);
+  if (declared > limit + 65_536) {
+    await discardBody(request.body.getReader());
+    throw bodyTooLarge(limit, declared);
+  }
   const form = new Form(type, blobs, limit, part);
   let failure: unknown;
   try {
