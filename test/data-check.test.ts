@@ -91,6 +91,49 @@ withShared('the cookbook’s example file has the cookbook’s figures', async (
   });
 });
 
+test('tokens are counted by the rule that the cookbook publishes', async () => {
+  // Its example: 129 tokens, as the API counted them for gpt-3.5-turbo-0613.
+  const messages = [
+    [
+      'system',
+      'You are a helpful, pattern-following assistant that translates corporate jargon into plain English.',
+    ],
+    ['system', 'New synergies will help drive top-line growth.', 'example_user'],
+    ['system', 'Things working well together will increase revenue.', 'example_assistant'],
+    [
+      'system',
+      "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+      'example_user',
+    ],
+    [
+      'system',
+      "Let's talk later when we're less busy about how to do better.",
+      'example_assistant',
+    ],
+    [
+      'user',
+      "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+    ],
+  ].map(([role, content, name]) => ({ role, content, ...(name && { name }) }));
+  const answer = { role: 'assistant', content: 'tiktoken is great!' };
+  const { report } = await check(file([{ messages: [...messages, answer] }]));
+  // The answer's own: 3 for the message, 1 for the role, 6 for the content.
+  expect(report.train.tokens_per_row?.max).toBe(129 + 10);
+  expect(report.train.assistant_tokens_per_row?.max).toBe(6);
+});
+
+test('faults of a row are named with line and column', async () => {
+  const path = file([
+    '{"messages": [{"role": "user", "content": "q"}, {"role": "bot", "content": "a"}]}',
+    '{"messages": [{"role": "user", "content": 7}, {"role": "assistant", "content": "a"}]}',
+    '["no row"]',
+  ]);
+  const { find } = await check(path);
+  expect(find('wrong_role')?.details).toMatchObject([{ line: 1, column: 58 }]);
+  expect(find('wrong_type')?.details).toMatchObject([{ line: 2, column: 43 }]);
+  expect(find('unknown_format')?.details).toMatchObject([{ line: 3, column: 1, got: 'list' }]);
+});
+
 test('one fault of each kind counts once under each of the seven names', async () => {
   const ok = { role: 'user', content: 'q' };
   const answer = { role: 'assistant', content: 'a' };

@@ -24,9 +24,14 @@ export function checkCommand(cli: Cli) {
       valid: { type: 'string', description: say('arg.valid'), valueHint: 'FILE' },
       ...modelFlags(cli),
       fix: { type: 'boolean', description: say('arg.mend') },
-      quiet: { type: 'boolean', alias: 'q', description: say('arg.quiet_fix') },
       set: { type: 'string', description: say('arg.fill'), valueHint: 'NAME=TEXT' },
-      output: { type: 'string', description: say('arg.fixed_output'), valueHint: 'FILE' },
+      quiet: { type: 'boolean', alias: 'q', description: say('arg.quiet_fix') },
+      output: {
+        type: 'string',
+        alias: 'o',
+        description: say('arg.fixed_output'),
+        valueHint: 'FILE',
+      },
       html: { type: 'string', description: say('arg.html'), valueHint: 'FILE' },
       prices: { type: 'string', description: say('arg.prices'), valueHint: 'FILE' },
       'skip-near': { type: 'boolean', description: say('arg.skip_near') },
@@ -39,13 +44,13 @@ export function checkCommand(cli: Cli) {
     },
     async run({ args, rawArgs }) {
       const context = args['context-length'];
-      const model =
       const fill = Object.fromEntries(
         repeated(rawArgs, 'set').map((text) => pairOf(say, '--set', text)),
       );
       if (args.set !== undefined && args.fix !== true)
         throw usageError(say('usage.needs_flag', { flag: '--set', other: '--fix' }));
         args.model === undefined
+      const model =
           ? null
           : await modelPath(cli, args.model, args['data-dir'], rawArgs);
       await withInput(cli, args.file, async (path) => {

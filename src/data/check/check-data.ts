@@ -13,6 +13,8 @@ import { type Distribution, distribution, Numbers } from '../analyse/numbers.ts'
 import { type View, viewOf } from '../analyse/view.ts';
 import { readSample, ShapeError } from '../convert/read.ts';
 import { type Shape, shapeOf } from '../convert/shapes.ts';
+import { isObject, nameOf } from '../formats/chat.ts';
+import { placeOf } from '../source/json-place.ts';
 import { openSource, rowReader, type Source, type SourceRow } from '../source/rows.ts';
 import { type Counter, isTemplateError } from './counter.ts';
 import { FileChecks, type FileReport, type GeneralWords } from './file-checks.ts';
@@ -221,7 +223,7 @@ class Pass {
       if (keys.includes('message')) {
         this.faults.add(
           { ...whole('data.unknown_format', line, {}), key: 'data.message_key' },
-          null,
+          this.#column(item, 'message'),
         );
         return;
       }
@@ -231,7 +233,8 @@ class Pass {
         this.findings.set('needs_mapping', { columns: keys.join(', ') });
         return;
       }
-      this.faults.add(whole('data.unknown_format', line, { got: keys.join(', ') }), null);
+      const got = isObject(value) ? keys.join(', ') : nameOf(value);
+      this.faults.add(whole('data.unknown_format', line, { got }), this.#column(item, ''));
       return;
     }
     this.#shape ??= shape;
@@ -243,7 +246,7 @@ class Pass {
     let faulty = false;
     for (const fault of formatFaults(shape, value)) {
       faulty = true;
-      this.faults.add({ ...fault, level: 'error', line }, null);
+      this.faults.add({ ...fault, level: 'error', line }, this.#column(item, fault.path));
     }
     if (faulty) return;
     let taken: ReturnType<typeof readSample>;
@@ -267,6 +270,11 @@ class Pass {
     this.#file.add(taken.sample, view, line);
     this.#compare(item, view, taken.sample.kind === 'preference');
     this.#unsafe(view, line);
+  }
+
+  /** Only where the line is the user's own: tables are spooled to lines of ours. */
+  #column({ text }: SourceRow, path: string): number | null {
+    return this.#source.format === 'jsonl' ? placeOf(text, path) + 1 : null;
   }
 
   #count(sample: Parameters<Counter['row']>[0], view: View, line: number): boolean {
