@@ -26,3 +26,13 @@ export const THRESHOLD = 0.5;
 /** The categories whose score reaches the threshold, in the API's order. */
 export const flaggedIn = (scores: Scores): Category[] =>
   CATEGORIES.filter((category) => scores[category] >= THRESHOLD);
+
+/** What is `hate/threatening` is `hate` too. */
+export function withParents(scores: Scores): Scores {
+  const all: Record<string, number> = { ...scores };
+  for (const category of CATEGORIES) {
+    const [parent] = category.split('/') as [string];
+    all[parent] = Math.max(all[parent]!, all[category]!);
+  }
+  return all as Record<Category, number>;
+}

@@ -2,7 +2,7 @@
 // hashed features, trained by scripts/train-moderation.ts. Pure TypeScript, a millisecond per page.
 import { readFileSync } from 'node:fs';
 import { brotliDecompressSync } from 'node:zlib';
-import { CATEGORIES, type Category, type Scores } from './categories.ts';
+import { CATEGORIES, type Scores, withParents } from './categories.ts';
 import { dampingOf, featuresOf } from './features.ts';
 import { type LinearModel, readModel } from './model-file.ts';
 import { windowsOf } from './windows.ts';
@@ -41,13 +41,7 @@ function probability({ bias, scale, weights }: LinearModel, features: Uint16Arra
   return 1 / (1 + Math.exp(-(bias + (scale * sum) / dampingOf(features))));
 }
 
-/** What is `hate/threatening` is `hate` too. */
-function scoresOf(scoreOf: (index: number) => number): Scores {
-  const scores: Record<string, number> = {};
-  for (const [i, category] of CATEGORIES.entries()) {
-    const [parent] = category.split('/') as [string];
-    scores[category] = scoreOf(i);
-    scores[parent] = Math.max(scores[parent]!, scores[category]);
-  }
-  return scores as Record<Category, number>;
-}
+const scoresOf = (scoreOf: (index: number) => number): Scores =>
+  withParents(
+    Object.fromEntries(CATEGORIES.map((category, i) => [category, scoreOf(i)])) as Scores,
+  );

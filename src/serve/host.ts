@@ -2,7 +2,7 @@
 
 import { connectParent } from '../lib/child.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { openModel } from '../weights/model-file.ts';
+import { readVoice } from '../weights/voice.ts';
 import { Llama } from './llama.ts';
 import { Prompts } from './prompt.ts';
 import {
@@ -21,13 +21,7 @@ const [path = '', options = '{}'] = process.argv.slice(2);
 try {
   const [llama, prompts] = await Promise.all([
     Llama.load(path, HostOptions.parse(JSON.parse(options))),
-    openModel(path).then(async (model) => {
-      try {
-        return new Prompts(await model.tokenizer(), model.chatTemplate, model);
-      } finally {
-        await model.close();
-      }
-    }),
+    readVoice(path).then((voice) => new Prompts(voice.tokenizer, voice.chatTemplate, voice)),
   ]);
   parent.onMessage((message) => void handle(message, llama, prompts));
   const { contextLength, memoryBytes } = llama;

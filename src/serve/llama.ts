@@ -70,10 +70,12 @@ const MAX_CONTEXTS = 4;
 const ONE_THREAD_BYTES = 16e6;
 const BATCH = 512; // tokens evaluated between two looks at the abort signal
 
-// Read by contexts for embeddings only; a model made for text says nothing about pooling.
-const MEAN_POOLING = { llama: { pooling_type: 1 } } as NonNullable<
-  LlamaModelOptions['metadataOverrides']
->;
+// Read by contexts for embeddings only; a model made for text says nothing about pooling. Of the keys those
+// of other architectures than the file's are never looked at.
+const POOLED = ['llama', 'granite', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'phi3'];
+const MEAN_POOLING = Object.fromEntries(
+  POOLED.map((architecture) => [architecture, { pooling_type: 1 }]),
+) as NonNullable<LlamaModelOptions['metadataOverrides']>;
 // A pooled batch has an output per token, and each takes a vocabulary's size of memory.
 const EMBED_BATCH = 128;
 

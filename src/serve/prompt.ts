@@ -37,7 +37,7 @@ export class Prompts {
     prompt: SampleRequest['prompt'],
     { param = 'prompt', tools = [] }: EncodeOptions = {},
   ): number[] {
-    if (prompt.kind === 'chat') return this.#chat(prompt.messages, tools);
+    if (prompt.kind === 'chat') return this.#chat(prompt, tools);
     if (prompt.kind === 'text') return this.#text(prompt.text);
     this.checkTokens(prompt.tokens, Number.POSITIVE_INFINITY, param);
     return prompt.tokens.length > 0 ? prompt.tokens : this.#nothing();
@@ -142,9 +142,9 @@ export class Prompts {
     return [...new Set(ids)].filter((id) => this.#tokenizer.isSpecial(id));
   }
 
-  #chat(messages: ChatPrompt['messages'], tools: readonly unknown[]): number[] {
+  #chat({ messages, values = {} }: ChatPrompt, tools: readonly unknown[]): number[] {
     try {
-      const options = { addGenerationPrompt: true, tools, ...this.#special };
+      const options = { addGenerationPrompt: true, tools, values, ...this.#special };
       return [...encodeChat(this.#tokenizer, this.#template, messages as Message[], options).ids];
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

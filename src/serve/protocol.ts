@@ -5,7 +5,12 @@ import { z } from 'zod';
 export const ChatMessage = z.looseObject({ role: z.string(), content: z.unknown() });
 
 const Prompt = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('chat'), messages: z.array(ChatMessage) }),
+  z.strictObject({
+    kind: z.literal('chat'),
+    messages: z.array(ChatMessage),
+    /** More that the model's template looks at. */
+    values: z.record(z.string(), z.unknown()).optional(),
+  }),
   z.strictObject({ kind: z.literal('text'), text: z.string() }),
   z.strictObject({ kind: z.literal('tokens'), tokens: z.array(z.int()) }),
 ]);

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CodedError } from '../lib/coded-error.ts';
 import { CATEGORIES } from '../moderate/categories.ts';
-import type { SampleRequest } from '../serve/protocol.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { countingApp } from '../testing/counting-app.ts';
+import type { Message } from '../tokenizer/messages.ts';
+import { renderChat } from '../tokenizer/template.ts';
 import type { Sample } from './deps.ts';
 
 let directory: string;
@@ -87,39 +89,83 @@ test.each([
   await expect(request).rejects.toMatchObject({ status, code, param });
 });
 
-const says = (text: string, seen: Omit<SampleRequest, 'id'>[] = []): Sample =>
-  async function* (_, request) {
-    seen.push(request);
-    const token = { token: text.slice(0, 4), bytes: [], logprob: Math.log(0.9), top: [] };
-    yield { type: 'piece', id: 'x', text, logprobs: [token] };
+const GUARD =
+  "Task: check {{ messages[0]['content'] }}\n<BEGIN UNSAFE CONTENT CATEGORIES>\nS1: Violent Crimes.\nS10: Hate.\n" +
+  "<END UNSAFE CONTENT CATEGORIES>\nFirst line must read 'safe' or 'unsafe'.";
+/** Loops over parts of a content, as Llama Guard 3 1B and 4 do; and has a value of its own. */
+const SHIELD =
+  "You are a policy expert trying to help.\n{% for part in messages[0]['content'] | selectattr('type', 'equalto', 'text') %}" +
+  'Human Question: {{ part.text }}{% endfor %}\n{{ guideline }}';
+const CHAT = "user: {{ messages[0]['content'] }}";
+
+function rendered(...request: Parameters<typeof renderChat>) {
+  try {
+    return renderChat(...request);
+  } catch (error) {
+    throw new CodedError('invalid_value', String(error), { param: 'messages' });
+  }
+}
+
+/** A model whose template is rendered as a host renders it, and which answers what it is told to. */
+const guardOf = (template: string, answer: (prompt: string) => string): Sample =>
+  async function* (_, { prompt, echo, maxTokens }) {
+    if (prompt.kind !== 'chat') throw new Error('a guard model is asked by messages');
+    const options = { addGenerationPrompt: true, values: prompt.values ?? {} };
+    const { text } = rendered(template, prompt.messages as Message[], options);
+    if (echo) yield { type: 'piece', id: 'x', text, logprobs: null, echo: [] };
+    if (maxTokens !== 0) {
+      const said = answer(text);
+      const token = { token: said, bytes: [], logprob: Math.log(0.9), top: [] };
+      yield { type: 'piece', id: 'x', text: said, logprobs: [token] };
+    }
     yield { type: 'end', id: 'x', finishReason: 'stop', promptTokens: 1, completionTokens: 1 };
   };
-const guarded = { config: { moderationModel: 'counter' } };
+const guarded = (template: string, answer: (prompt: string) => string) =>
+  client({ config: { moderationModel: 'counter' }, sample: guardOf(template, answer) });
 
 test('a guard model that is named answers instead of the classifier', async () => {
-  const seen: Omit<SampleRequest, 'id'>[] = [];
-  const guard = client({ ...guarded, sample: says('\n\nunsafe\nS1,S10', seen) });
-  const { results } = await guard.moderations.create({ input: 'What a text.' });
+  const guard = guarded(GUARD, (prompt) => (prompt.includes('bad') ? 'unsafe\nS1,S10' : 'safe'));
+  const input = ['A bad text.', 'Kill!'];
+  const { results } = await guard.moderations.create({ input });
   const found = Object.entries(results[0]!.categories).filter(([, value]) => value);
   expect(found.map(([name]) => name)).toEqual(['hate', 'illicit', 'illicit/violent', 'violence']);
   expect(results[0]!.category_scores.hate).toBeCloseTo(0.9);
-  expect(seen[0]).toMatchObject({
-    prompt: { kind: 'chat', messages: [{ role: 'user', content: 'What a text.' }] },
-    temperature: 0,
-  });
-  const safe = client({ ...guarded, sample: says('safe') });
-  expect((await safe.moderations.create({ input: 'Kill!' })).results[0]!.flagged).toBe(false);
+  expect(results[1]!.flagged).toBe(false);
   const bundled = { input: 'I want to kill them.', model: 'tunery-moderation' };
-  expect((await safe.moderations.create(bundled)).results[0]!.flagged).toBe(true);
+  expect((await guard.moderations.create(bundled)).results[0]!.flagged).toBe(true);
 });
 
-test.each(['1 2 3', 'safely', '', 'I think it is unsafe'])(
-  'a guard model that answers "%s" is an error, never safe',
-  async (text) => {
-    const request = client({ ...guarded, sample: says(text) }).moderations.create({ input: 'x' });
-    await expect(request).rejects.toMatchObject({ status: 500, code: 'moderation_unreadable' });
-  },
-);
+test('a guard model that judges one policy at a time is asked for each', async () => {
+  const asked: string[] = [];
+  const guard = guarded(SHIELD, (prompt) => {
+    asked.push(prompt);
+    return prompt.includes('No Hate Speech') ? 'Yes' : 'No';
+  });
+  const { results } = await guard.moderations.create({ input: 'What a text.' });
+  expect(asked).toHaveLength(4);
+  for (const prompt of asked) expect(prompt).toContain('Human Question: What a text.');
+  expect(results[0]).toMatchObject({
+    flagged: true,
+    categories: { hate: true, harassment: false },
+  });
+});
+
+test('an answer in no known form is an error, never safe', async () => {
+  const request = guarded(GUARD, () => 'I think it is unsafe').moderations.create({ input: 'x' });
+  await expect(request).rejects.toMatchObject({ status: 500, code: 'moderation_unreadable' });
+});
+
+test.each([
+  ['an ordinary chat template', CHAT],
+  ['a template that wants something else', "{{ raise_exception('documents are missing') }}"],
+])('a model with %s is no guard model, and the error names those that are', async (_, template) => {
+  const request = guarded(template, () => 'safe').moderations.create({ input: 'x' });
+  await expect(request).rejects.toMatchObject({
+    status: 500,
+    code: 'moderation_model_unknown',
+    message: expect.stringMatching(/Llama Guard, Qwen3Guard-Gen, ShieldGemma and Granite Guardian/),
+  });
+});
 
 test('a guard model that is not there is an error that names the variable', async () => {
   const request = client({ config: { moderationModel: 'gone' } }).moderations.create({

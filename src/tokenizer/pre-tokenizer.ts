@@ -16,6 +16,7 @@ const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   // Digits one by one first, then the GPT-2 pattern on each piece: one combined pattern is not the same.
   smollm: ['\\p{N}', GPT2],
   starcoder: ['\\p{N}', GPT2],
+  refact: ['\\p{N}', GPT2], // Granite too
   'llama-bpe': [cl100k('\\p{N}{1,3}')],
   qwen2: [cl100k('\\p{N}')],
   default: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]'],

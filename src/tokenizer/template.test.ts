@@ -53,6 +53,25 @@ test('a template that folds the system message and trims answers is followed', (
   ]);
 });
 
+test('a template that loops over the parts of a content gets its parts', () => {
+  const parts =
+    "{% for m in messages %}{{ m.role }}:{% for part in m['content'] | selectattr('type', 'equalto', 'text') %}" +
+    "{{ part['text'] | trim }}{% endfor %}|{% endfor %}";
+  expect(renderChat(parts, [user(' Hi '), assistant('Hi')], OPTIONS).text).toBe(
+    'user:Hi|assistant:Hi|',
+  );
+  expect(places(parts, [user('Hi'), assistant('Hi')])).toEqual([
+    [0, 'Hi'],
+    [1, 'Hi'],
+  ]);
+});
+
+test('a template may look at values beside the messages', () => {
+  const guided = "{{ messages[0]['content'] }} by {{ guideline }}";
+  const values = { guideline: 'rule', messages: 'not these' };
+  expect(renderChat(guided, [user('Hi')], { ...OPTIONS, values }).text).toBe('Hi by rule');
+});
+
 test('a template that drops part of a content is followed', () => {
   expect(places(THINKING, [user('q'), assistant('<think>hm</think>answer')])).toEqual([
     [0, 'q'],

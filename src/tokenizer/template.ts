@@ -10,6 +10,8 @@ export type RenderOptions = {
   readonly tools?: readonly unknown[];
   readonly bosToken?: string | null;
   readonly eosToken?: string | null;
+  /** More that this template looks at: what is sent to others as `chat_template_kwargs`. */
+  readonly values?: Readonly<Record<string, unknown>>;
 };
 
 /** `message` is the index in the conversation; offsets are UTF-16 units of the text. */
@@ -26,6 +28,20 @@ export class TemplateError extends Error {
 }
 
 export function renderChat(
+  template: string,
+  conversation: readonly Message[],
+  options: RenderOptions,
+): Rendered {
+  try {
+    return rendered(template, conversation, options);
+  } catch (error) {
+    // Arguments and descriptions of tools are JSON, which is printed by recursion.
+    if (error instanceof RangeError) throw new TemplateError('it is nested too deep to be printed');
+    throw error;
+  }
+}
+
+function rendered(
   template: string,
   conversation: readonly Message[],
   options: RenderOptions,
@@ -97,7 +113,8 @@ function render(
   const template = compiled(source);
   try {
     return template.render({
-      messages,
+      ...options.values,
+      messages: wantsParts(source) ? messages.map(inParts) : messages,
       add_generation_prompt: options.addGenerationPrompt,
       bos_token: options.bosToken ?? '',
       eos_token: options.eosToken ?? '',
@@ -109,6 +126,31 @@ function render(
       cause,
     });
   }
+}
+
+const inParts = (message: TemplateMessage) =>
+  message.content === null
+    ? message
+    : { ...message, content: [{ type: 'text', text: message.content }] };
+
+const partsWanted = new Map<string, boolean>();
+
+/** Templates of models that see images (and Llama Guard's) loop over the parts of a content; a string has
+ *  none, so nothing of it would be printed. */
+function wantsParts(source: string): boolean {
+  const known = partsWanted.get(source);
+  if (known !== undefined) return known;
+  const prints = (message: unknown) => {
+    try {
+      const values = { messages: [message], bos_token: '', eos_token: '' };
+      return compiled(source).render(values).includes(QUESTION.content!);
+    } catch {
+      return false;
+    }
+  };
+  const answer = !prints(QUESTION) && prints(inParts(QUESTION));
+  partsWanted.set(source, answer);
+  return answer;
 }
 
 const templates = new Map<string, Template>();

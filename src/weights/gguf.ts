@@ -31,6 +31,17 @@ export async function openGguf(path: string): Promise<GgufFile> {
   }
 }
 
+/** Keys and values alone, whatever the types of the tensors: what llama.cpp loads may be more than we read. */
+export async function readGgufMetadata(path: string): Promise<GgufMetadata> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    return readFront(path, new Cursor(path, handle.fd, size), size).metadata;
+  } finally {
+    await handle.close();
+  }
+}
+
 export class GgufError extends CodedError {
   constructor(message: string, cause?: unknown) {
     super('invalid_gguf', message, { cause });
@@ -99,8 +110,8 @@ type Header = {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 };
 
-function readHeader(path: string, fd: number, size: number): Header {
-  const cursor = new Cursor(path, fd, size);
+/** Up to the directory of tensors. */
+function readFront(path: string, cursor: Cursor, size: number) {
   const magic = size >= 4 ? cursor.u32() : 0;
   if (magic !== 0x46554747)
     throw new GgufError(`${path} is not a GGUF file: it does not begin with 'GGUF'.`);
@@ -115,6 +126,12 @@ function readHeader(path: string, fd: number, size: number): Header {
     const key = cursor.string();
     metadata.set(key, cursor.value(cursor.u32(), key));
   }
+  return { version, tensorCount, metadata };
+}
+
+function readHeader(path: string, fd: number, size: number): Header {
+  const cursor = new Cursor(path, fd, size);
+  const { version, tensorCount, metadata } = readFront(path, cursor, size);
   const directory = Array.from({ length: tensorCount }, () => readTensorEntry(cursor, path));
   const alignment = metadata.get('general.alignment') ?? 32;
   if (typeof alignment !== 'number' || alignment < 1)

@@ -18,6 +18,7 @@ import { isRotary, reorderRotaryRows, tensorShapes, toGguf, toHuggingFace } from
 import { AnyObject, parseJson } from './parse-json.ts';
 import { dequantize } from './quantize.ts';
 import { openSafetensors, openShards, type Safetensors } from './safetensors.ts';
+import { voiceOf } from './voice.ts';
 
 export type ModelFile = {
   readonly path: string;
@@ -64,20 +65,12 @@ async function openGgufModel(path: string): Promise<ModelFile> {
         throw new ModelFileError(`${path}: tensor '${name}' has no place in a llama model.`);
       found.set(huggingFace, shape);
     }
-    const tokens = file.metadata.get('tokenizer.ggml.tokens');
-    const token = (key: string) => {
-      const id = file.metadata.get(`tokenizer.ggml.${key}`);
-      const text = Array.isArray(tokens) && typeof id === 'number' ? tokens[id] : undefined;
-      return typeof text === 'string' ? text : null;
-    };
     return {
       path,
       kind: 'gguf',
       ...describe(path, config, found),
       metadata: file.metadata,
-      chatTemplate: textOrNull(file.metadata.get('tokenizer.chat_template')),
-      bosToken: token('bos_token_id'),
-      eosToken: token('eos_token_id'),
+      ...voiceOf(file.metadata),
       tokenizer: async () =>
         (await tokenizerModule()).tokenizerFromGguf(Object.fromEntries(file.metadata)),
       tensor: (name) => ggufTensor(file, config, name),

@@ -4,9 +4,10 @@ import { Hono } from 'hono';
 import { newId } from '../../lib/id.ts';
 import { CATEGORIES, flaggedIn, type Scores } from '../../moderate/categories.ts';
 import { loadClassifier } from '../../moderate/classify.ts';
+import type { Verdict } from '../../moderate/guard-families.ts';
 import type { Deps } from '../deps.ts';
 import { modelNotUsable } from '../errors.ts';
-import { askGuard, type Verdict } from '../guard-model.ts';
+import { guardJudge } from '../guard-model.ts';
 import { readBody } from '../read-body.ts';
 import { CreateModeration, textsOf } from '../schemas/moderations.ts';
 
@@ -30,7 +31,7 @@ const BUNDLED = 'tunery-moderation';
 function judgeFor(model: string, deps: Deps, signal: AbortSignal): Judge {
   const guard = deps.config.moderationModel;
   if (guard !== null && (model === guard || OF_THE_API.test(model)))
-    return (text) => askGuard(guard, text, deps, signal);
+    return guardJudge(guard, deps, signal);
   if (model === BUNDLED || OF_THE_API.test(model)) return classified;
   throw modelNotUsable(model);
 }
