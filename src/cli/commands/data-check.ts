@@ -7,10 +7,12 @@ import type { FixResult } from '../../data/check/fix.ts';
 import type { Report } from '../../data/check/report.ts';
 import { reportText } from '../../data/check/report-text.ts';
 import type { Question } from '../../jobs/data-protocol.ts';
+import { type Language, parseLanguage } from '../../messages/say.ts';
 import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
+import { repeated } from '../command-line.ts';
 import { input, modelFlags, modelPath, runTask, withInput } from '../data-input.ts';
-import { Failure } from '../failure.ts';
+import { Failure, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 
 const SCREENED = 20_000;
@@ -49,8 +51,8 @@ export function checkCommand(cli: Cli) {
       );
       if (args.set !== undefined && args.fix !== true)
         throw usageError(say('usage.needs_flag', { flag: '--set', other: '--fix' }));
-        args.model === undefined
       const model =
+        args.model === undefined
           ? null
           : await modelPath(cli, args.model, args['data-dir'], rawArgs);
       await withInput(cli, args.file, async (path) => {
