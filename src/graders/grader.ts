@@ -97,7 +97,12 @@ const Multi = z.strictObject({
   name,
   graders: z.preprocess(
     (value) => (isGrader(value) ? [value] : value),
-    z.union([z.array(Single).min(1), z.record(z.string(), Single)]),
+    z.union([
+      z.array(Single).min(1),
+      z
+        .record(z.string(), Single)
+        .refine((map) => Object.keys(map).length > 0, 'expected at least one grader'),
+    ]),
   ),
   calculate_output: z.string().min(1),
 });

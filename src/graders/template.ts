@@ -26,7 +26,8 @@ export function templateFault(template: string): string | null {
     if (path[1] === 'sample' && !SAMPLE.includes(first!))
       return `'${place}' is unknown; of a sample there are ${SAMPLE.join(' and ')}`;
   }
-  return null;
+  const open = template.replace(PLACE, (place) => ' '.repeat(place.length)).indexOf('{{');
+  return open < 0 ? null : `'${template.slice(open, open + 40)}' is not closed by }}`;
 }
 
 function lookUp(path: string, { item, sample }: Facts): unknown {

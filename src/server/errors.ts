@@ -224,7 +224,7 @@ type Issue = z.core.$ZodIssue;
 
 /** The first thing that zod found wrong in `input`, in the words of the API. */
 export function fromIssues(issues: readonly Issue[], input: unknown, prefix: string[] = []) {
-  const issue = relevant(issues[0]!);
+  const issue = relevant(tightest(issues));
   const path = [...prefix, ...issue.path.map((step) => (typeof step === 'symbol' ? '?' : step))];
   const param = dotted(path);
   const got = valueAt(input, issue.path);
@@ -236,12 +236,23 @@ export function fromIssues(issues: readonly Issue[], input: unknown, prefix: str
   return refuse(400, text, codeOf(issue, got), param);
 }
 
+// Of what is wrong with the first field, the last: a whole number has the range of whole numbers and, after
+// it, its own.
+const tightest = ([first, ...rest]: readonly Issue[]): Issue => {
+  const { code, path } = first!;
+  const same = (other: Issue) =>
+    other.code === code &&
+    other.path.length === path.length &&
+    other.path.every((step, i) => step === path[i]);
+  return rest.findLast(same) ?? first!;
+};
+
 // Of a union's branches, the one whose complaint is about the value and not about its type.
 function relevant(issue: Issue): Issue {
   if (issue.code !== 'invalid_union') return issue;
   for (const branch of issue.errors) {
-    const first = branch[0];
-    if (first === undefined) continue;
+    if (branch.length === 0) continue;
+    const first = tightest(branch);
     const aboutType = first.code === 'invalid_type' || first.code === 'invalid_value';
     if (!aboutType || first.path.length > 0) {
       const inner = relevant(first);
@@ -257,6 +268,9 @@ const union = (issue: Issue, inner: Issue) =>
   `Expected ${expected(issue)}: ${lowerFirst(inner.message)}`;
 
 function expected(issue: Issue): string {
+  // A value that no branch has where they are told apart.
+  if (issue.code === 'invalid_union' && issue.errors.length === 0 && 'options' in issue)
+    return (issue.options as unknown[]).map((value) => `'${String(value)}'`).join(' or ');
   if (issue.code === 'invalid_union')
     return [...new Set(issue.errors.map((branch) => expected(branch[0]!)))].join(' or ');
   if (issue.code === 'invalid_value')

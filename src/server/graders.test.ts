@@ -142,7 +142,9 @@ test.each([
   [{ ...judge, range: [1, 0] }, 'grader.range'],
   [{ ...judge, sampling_params: { top_k: 5 } }, 'grader.sampling_params.top_k'],
   [{ type: 'python', name: 'p', source: 'def grade(s, i): return 1' }, 'grader'],
-  [part({ type: 'python', name: 'p', source: '' }), 'grader'],
+  [part({ type: 'python', name: 'p', source: '' }), 'grader.graders.a'],
+  [{ ...check, reference: 'a {{item.label' }, 'grader.reference'],
+  [{ ...part(check), graders: {}, calculate_output: '1' }, 'grader.graders'],
   [
     { ...judge, type: 'label_model', range: undefined, labels: ['a'], passing_labels: ['b'] },
     'grader.passing_labels',
@@ -150,6 +152,13 @@ test.each([
 ])('%j is refused and the place named', async (grader, param) => {
   const refused = graders().validate({ grader: grader as RunParams['grader'] });
   await expect(refused).rejects.toMatchObject({ status: 400, param });
+});
+
+test('a type that does not exist is refused with those that do', async () => {
+  const grader = { ...check, type: 'exact' } as unknown as RunParams['grader'];
+  await expect(graders().validate({ grader })).rejects.toThrow(
+    /expected 'string_check' or 'text_similarity' or .*'multi'; got "exact"/,
+  );
 });
 
 test('pictures, a model that does not exist and a missing sample are refused', async () => {

@@ -36,11 +36,10 @@ async function soundGrader(raw: unknown, deps: Deps): Promise<Grader> {
   const parsed = Grader.safeParse(raw);
   if (!parsed.success) throw fromIssues(parsed.error.issues, raw, ['grader']);
   const grader = parsed.data;
-  const parts = grader.type === 'multi' ? partsOf(grader).map((part) => part.grader) : [grader];
-  for (const part of parts) {
+  for (const { path, part } of partsWithPaths(grader)) {
     if (part.type === 'python')
       throw unsupported(
-        'grader',
+        dotted(['grader', ...path]),
         "graders of type 'python' need a sandbox, and this server has none",
       );
     if ('model' in part) await usableModel(part.model, deps);
@@ -48,6 +47,15 @@ async function soundGrader(raw: unknown, deps: Deps): Promise<Grader> {
   for (const { path, message } of faults(grader))
     throw invalidValue(dotted(['grader', ...path]), `${message}.`);
   return grader;
+}
+
+function partsWithPaths(grader: Grader) {
+  if (grader.type !== 'multi') return [{ path: [], part: grader }];
+  const list = Array.isArray(grader.graders);
+  return partsOf(grader).map((part, i) => ({
+    path: ['graders', list ? i : part.key],
+    part: part.grader,
+  }));
 }
 
 const GRADE_TOKENS = 512; // a small model that rambles must end
