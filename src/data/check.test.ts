@@ -75,6 +75,11 @@ test.each<[string, string]>([
   ],
   ['text parts', chat({ role: 'user', content: [{ type: 'text', text: 'q' }] }, assistant)],
   ['prompt and completion', '{"prompt":"","completion":" a"}'],
+  [
+    'a row for reinforcement',
+    JSON.stringify({ messages: [user], answer: { any: 'thing' }, response_format: {} }),
+  ],
+  ['one with a dialogue before', JSON.stringify({ messages: [user, assistant, user], answer: 1 })],
   ['preferences', JSON.stringify(pair())],
   ['preferences in the other spelling', JSON.stringify(pair('completion'))],
   [

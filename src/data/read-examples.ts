@@ -17,9 +17,10 @@ export type Example = {
   | { readonly format: 'chat'; readonly value: ChatExample }
   | { readonly format: 'completion'; readonly value: CompletionExample }
   | { readonly format: 'preference'; readonly value: PreferenceExample }
+  | { readonly format: 'reinforcement'; readonly value: Json }
 );
-/** Those that say what to answer, and not only which of two answers is better. */
-export type SupervisedExample = Exclude<Example, { readonly format: 'preference' }>;
+/** Those that say what to answer, and not only which of two answers is better or how to grade one. */
+export type SupervisedExample = Extract<Example, { readonly format: 'chat' | 'completion' }>;
 
 export async function* readExamples(path: string): AsyncGenerator<Example | Problem> {
   let format: Format | null = null;

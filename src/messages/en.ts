@@ -254,6 +254,10 @@ export const en = {
     'the line is in the preference (dpo) format, but the job trains by the supervised method',
   'data.preference.fix':
     "Train on lines with 'messages', or with 'prompt' and 'completion'; `tunery data convert FILE --to chat` makes such lines of the preferred answers.",
+  'data.reinforcement':
+    'the line is in the reinforcement format, but the job trains by the supervised method',
+  'data.reinforcement.fix':
+    "End every conversation with the assistant's answer and remove the keys that a grader would read.",
   'data.key_missing': "the key '{key}' is missing",
   'data.key_missing.fix': 'Add it; a preference row has {needed}.',
   'data.two_spellings': 'the line mixes two spellings of its answers: {keys}',

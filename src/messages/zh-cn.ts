@@ -248,6 +248,8 @@ export const zhCN: Record<MessageKey, string> = {
   'data.preference': '该行是偏好（dpo）格式，而该作业使用监督（supervised）方法',
   'data.preference.fix':
     "请使用带 'messages' 的行，或带 'prompt' 和 'completion' 的行；`tunery data convert FILE --to chat` 可以用较好的回答生成这样的行。",
+  'data.reinforcement': '该行是强化学习（reinforcement）格式，而该作业使用监督（supervised）方法',
+  'data.reinforcement.fix': '请让每段对话以助手的回答结尾，并删除供评分器读取的键。',
   'data.key_missing': "缺少键 '{key}'",
   'data.key_missing.fix': '请添加；偏好行的键为 {needed}。',
   'data.two_spellings': '该行混用了回答的两种写法：{keys}',

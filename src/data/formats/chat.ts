@@ -17,7 +17,12 @@ export type ChatExample = {
 
 type Json = Readonly<Record<string, unknown>>;
 
-const EXAMPLE_KEYS = ['messages', 'tools', 'parallel_tool_calls', 'functions'];
+export const EXAMPLE_KEYS: readonly string[] = [
+  'messages',
+  'tools',
+  'parallel_tool_calls',
+  'functions',
+];
 const COMMON_KEYS = ['role', 'content', 'name'];
 const KEYS_OF_ROLE: Readonly<Record<string, readonly string[]>> = {
   system: COMMON_KEYS,

@@ -4,6 +4,7 @@ import { type Finding, finding } from '../problems.ts';
 import { chatFindings } from './chat.ts';
 import { completionFindings } from './completion.ts';
 import { isPreference, preferenceFindings } from './preference.ts';
+import { isReinforcement, reinforcementFindings } from './reinforcement.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -11,6 +12,7 @@ const FINDINGS = {
   chat: chatFindings,
   completion: completionFindings,
   preference: preferenceFindings,
+  reinforcement: reinforcementFindings,
 } as const satisfies Record<string, (row: Json) => Generator<Finding>>;
 
 export type Format = keyof typeof FINDINGS;
@@ -22,7 +24,7 @@ export const isFormat = (name: string): name is Format => Object.hasOwn(FINDINGS
 /** A finding where the row is in none of the formats, or in two. */
 export function formatOf(row: Json): Format | Finding {
   const [format, another] = [
-    ...('messages' in row ? (['chat'] as const) : []),
+    ...('messages' in row ? ([isReinforcement(row) ? 'reinforcement' : 'chat'] as const) : []),
     ...('prompt' in row || 'completion' in row ? (['completion'] as const) : []),
     ...(isPreference(row) ? (['preference'] as const) : []),
   ];

@@ -41,7 +41,7 @@ export async function renderFile(
 ): Promise<RenderedFile> {
   const writer = await writeRows(output);
   let format: Plan['format'] | null = null;
-  let preference = false;
+  let otherMethod = false;
   let [rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0];
   const cut: { line: number; tokens: number; lost: number }[] = [];
   const withoutTargets: number[] = [];
@@ -60,10 +60,10 @@ export async function renderFile(
         report(item);
         continue;
       }
-      if (item.format === 'preference') {
+      if (item.format === 'preference' || item.format === 'reinforcement') {
         // Said once: a file has one format.
-        if (!preference) report(problemOf(item, 'data.preference'));
-        preference = true;
+        if (!otherMethod) report(problemOf(item, `data.${item.format}`));
+        otherMethod = true;
         continue;
       }
       format ??= item.format;
