@@ -8,11 +8,15 @@ import { join } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pairsIn } from '../src/data/documents/question-rows.ts';
+import { endsIn } from '../src/data/documents/rationale-rows.ts';
 import { script } from './program.ts';
+import { runCli } from './run-cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tunery-documents-'));
 const asked: string[] = [];
-let reply: (prompt: string) => string | null = () => null;
+type Reply = string | null | { readonly status: number; readonly headers?: Record<string, string> };
+/** Null: an error that does not pass. */
+let reply: (prompt: string) => Reply | Promise<Reply> = () => null;
 let url: string;
 
 const server = createServer((request, response) => {
@@ -20,18 +24,20 @@ const server = createServer((request, response) => {
   request.on('data', (chunk) => {
     body += chunk;
   });
-  request.on('end', () => {
+  request.on('end', async () => {
     const prompt: string = JSON.parse(body).messages.at(-1).content;
     asked.push(prompt);
-    const content = reply(prompt);
-    response.writeHead(content === null ? 500 : 200, { 'content-type': 'application/json' });
+    const said = await reply(prompt);
     const usage = { prompt_tokens: 100, completion_tokens: 20 };
-    const choices = [{ message: { role: 'assistant', content } }];
-    response.end(
-      JSON.stringify(
-        content === null ? { error: { message: 'out of order' } } : { choices, usage },
-      ),
-    );
+    const json = { 'content-type': 'application/json' };
+    if (typeof said === 'string') {
+      const choices = [{ message: { role: 'assistant', content: said } }];
+      response.writeHead(200, json).end(JSON.stringify({ choices, usage }));
+      return;
+    }
+    const { status, headers = { 'x-should-retry': 'false' } } = said ?? { status: 500 };
+    response.writeHead(status, { ...json, ...headers });
+    response.end(JSON.stringify({ error: { message: 'out of order' } }));
   });
 });
 
@@ -45,7 +51,7 @@ afterAll(() => {
 });
 
 const tunery = (...args: string[]) =>
-  script('tunery', ['data', ...args, '--model', 'teacher', '--base-url', url]).ended();
+  runCli(['data', ...args, '--model', 'teacher', '--base-url', url]);
 const file = (name: string, content: string | Uint8Array) => {
   writeFileSync(join(folder, name), content);
   return join(folder, name);
@@ -185,6 +191,26 @@ test('replies are read as JSON or as questions and answers', () => {
   expect(pairsIn('Q: a?\nA: b\n\nQ: c?\nA: d')).toEqual([pair, { question: 'c?', answer: 'd' }]);
   expect(pairsIn('问题：a?\n答案：b')).toEqual([pair]);
   expect(pairsIn('I cannot.')).toEqual([]);
+  const cut =
+    '<think>{"question":"no?","answer":"no"}</think>{"pairs":[{"question":"a?","answer":"b"},{"question":"c';
+  expect(pairsIn(cut)).toEqual([pair]);
+  expect(
+    pairsIn('[{"question":"a?","answer":"b"} {"question":"{c}?","answer":"d \\" }"}]'),
+  ).toEqual([pair, { question: '{c}?', answer: 'd " }' }]);
+});
+
+test.each([
+  ['so 5.\nAnswer: 5 cars', '2 + 3 = 5 #### 5', true],
+  ['Answer: $1,234.00', '1234', true],
+  ['Answer: 5', '6', false],
+  ['Answer: 5 or 6', '5', false],
+  ['Answer: 1/3', '1/2', false],
+  ['Answer: 1/2', '1/2', true],
+  ['Answer: London 2', 'Paris 2', false],
+  ['所以答案是：北京。', '北京', true],
+  ['Answer:', '', false],
+])('%j against %j is right: %s', (rationale, reference, right) => {
+  expect(endsIn(rationale, reference)).toBe(right);
 });
 
 test('a rationale is kept when it ends in the right answer', async () => {
@@ -199,6 +225,146 @@ test('a rationale is kept when it ends in the right answer', async () => {
   const { out } = await tunery('rationale', path, '-o', output, '--json');
   expect(JSON.parse(out)).toMatchObject({ asked: 2, kept: 1, share: 0.5 });
   expect(rowsOf(output)[0].messages[1].content).toBe('2 + 2 = 4.\nAnswer: 4');
+  expect(rowsOf(`${output}.rejected.jsonl`)).toEqual([
+    { line: 2, question: 'three and three', answer: 'so #### 6', rationale: 'Hm.\nAnswer: 7' },
+  ]);
+  const manifest = JSON.parse(readFileSync(`${output}.manifest.json`, 'utf8'));
+  expect(manifest).toMatchObject({
+    object: 'tunery.data_manifest',
+    seed: 1,
+    steps: [{ do: 'rationale', model: 'teacher', endpoint: url, temperature: 0.3 }],
+    inputs: [{ path: 'qa.jsonl', sha256: expect.stringMatching(/^[0-9a-f]{64}$/), rows: 2 }],
+    outputs: [{ path: 'why.jsonl', rows: 1 }],
+  });
+  const again = await runCli([
+    ...['data', 'rationale', '--recipe', `${output}.manifest.json`],
+    ...['-o', join(folder, 'again.jsonl'), '--base-url', url],
+  ]);
+  expect(again).toMatchObject({
+    code: 0,
+    err: expect.stringContaining('the same bytes as before'),
+  });
+  reply = () => 'Answer: 6';
+  const other = await runCli([
+    ...['data', 'rationale', '--recipe', `${output}.manifest.json`],
+    ...['-o', join(folder, 'other.jsonl'), '--base-url', url],
+  ]);
+  expect(other).toMatchObject({ code: 1, err: expect.stringContaining('differ') });
+});
+
+test('rows without a question and an answer are named', async () => {
+  reply = () => 'Answer: 4';
+  const path = file('odd.jsonl', '{"question":"2+2?","answer":"4"}\n{"question":"?"}\nnot JSON\n');
+  const { out } = await tunery('rationale', path, '--json');
+  expect(JSON.parse(out)).toMatchObject({ asked: 1, kept: 1, left_out: [2, 3] });
+});
+
+const LONG = Array.from(
+  { length: 6 },
+  (_, i) => `Paragraph ${i}. ${'It says a good deal about tuning. '.repeat(8)}`,
+).join('\n\n');
+
+test('Ctrl-C ends it with 130 and a hint; the same command goes on', async () => {
+  const path = file('ctrl-c.txt', LONG);
+  const args = ['data', 'documents', path, '-o', join(folder, 'ctrl-c.jsonl'), '--chunk', '300'];
+  asked.length = 0;
+  reply = () => (asked.length <= 2 ? PAIR : new Promise(() => {}));
+  const program = script('tunery', [...args, '--model', 'teacher', '--base-url', url]);
+  while (asked.length < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+  program.process.kill('SIGINT');
+  const ended = await program.ended();
+  expect(ended).toMatchObject({
+    code: 130,
+    err: expect.stringContaining('goes on where it stopped'),
+  });
+  asked.length = 0;
+  reply = () => PAIR;
+  const second = await tunery(...args.slice(1), '--json');
+  const { chunks, remembered, rows } = JSON.parse(second.out);
+  expect([remembered, rows, asked.length]).toEqual([2, chunks, chunks - 2]);
+});
+
+test('plan, licence and cost are told before and while it asks; replies without rows are kept', async () => {
+  reply = (prompt) => (prompt.includes('Paragraph 1') ? 'I cannot do that.' : PAIR);
+  const path = file('told.txt', LONG);
+  const output = join(folder, 'told.jsonl');
+  const flags = ['--chunk', '300', '--price-in', '10', '--price-out', '50'];
+  const { code, out, err } = await tunery('documents', path, '-o', output, ...flags);
+  expect(code).toBe(0);
+  expect(err).toMatch(
+    /6 stretches of text from 1 file\(s\), about \d+ prompt tokens, cost about 0\.\d+/,
+  );
+  expect(err).toContain('license unknown; make sure that you may use it');
+  expect(err).toContain('6 of 6 asked, 600 + 120 tokens, cost 0.012');
+  expect(out).toContain('1 stretches gave none');
+  expect(rowsOf(`${output}.rejected.jsonl`)).toEqual([
+    expect.objectContaining({ file: path, place: 'text', reply: 'I cannot do that.' }),
+  ]);
+});
+
+test('a rate limit is waited for and told; a wrong key ends it with the reason, in Chinese too', async () => {
+  const path = file('limit.txt', LONG);
+  const args = ['documents', path, '-o', join(folder, 'limit.jsonl'), '--chunk', '300'];
+  asked.length = 0;
+  reply = () => {
+    if (asked.length === 2) return { status: 429, headers: { 'retry-after': '1' } };
+    return asked.length > 4 ? { status: 401 } : PAIR;
+  };
+  const { code, err } = await tunery(...args, '--lang', 'zh');
+  expect(code).toBe(1);
+  expect(err).toContain('1 秒后重新提问');
+  expect(err).toContain('不接受密钥（HTTP 401）：out of order');
+  expect(err).toContain('已有的回答都保留着');
+  asked.length = 0;
+  reply = () => PAIR;
+  expect(await tunery(...args)).toMatchObject({ code: 0 });
+  expect(asked).toHaveLength(3);
+});
+
+test('a recipe asks the same again and compares; a changed document is refused', async () => {
+  reply = (prompt) => `[{"question": "What?", "answer": "${prompt.length}"}]`;
+  const path = file('recipe.txt', LONG);
+  const output = join(folder, 'recipe.jsonl');
+  await tunery('documents', path, '-o', output, '--chunk', '300', '--seed', '7', '--inline');
+  const recipe = ['data', 'documents', '--recipe', `${output}.manifest.json`, '--base-url', url];
+  const again = await runCli(recipe);
+  expect(again).toMatchObject({ code: 0, err: expect.stringContaining('the same bytes') });
+  file('recipe.txt', `${LONG}!`);
+  const changed = await runCli(recipe);
+  expect(changed).toMatchObject({ code: 1, err: expect.stringContaining('has changed since') });
+});
+
+test('a folder is read with what is below it; other files and unreadable documents are named', async () => {
+  const { mkdirSync } = await import('node:fs');
+  mkdirSync(join(folder, 'tree/below'), { recursive: true });
+  file('tree/a.txt', LONG);
+  file('tree/below/b.md', `# B\n${LONG}`);
+  file('tree/picture.png', 'x');
+  file('tree/cut.pdf', 'x');
+  file('tree/text.docx', 'x');
+  reply = () => PAIR;
+  const args = ['documents', join(folder, 'tree'), '-o', join(folder, 'tree.jsonl')];
+  const refused = await tunery(...args);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain('2 documents cannot be read');
+  expect(refused.err).toContain('such as picture.png');
+  const { code, out, err } = await tunery(...args, '--skip-unreadable', '--json');
+  expect(code).toBe(0);
+  expect(err).toContain('cut.pdf cannot be read');
+  expect(Object.keys(JSON.parse(out).licenses)).toEqual([
+    join(folder, 'tree/a.txt'),
+    join(folder, 'tree/below/b.md'),
+  ]);
+});
+
+test('nobody at the address ends it with 3', async () => {
+  const path = file('nobody.txt', LONG);
+  const args = ['data', 'documents', path, '--model', 'm', '--base-url', 'http://127.0.0.1:9/v1'];
+  const { code, err } = await runCli([...args, '-o', join(folder, 'nobody.jsonl')]);
+  expect([code, err]).toEqual([
+    3,
+    expect.stringContaining('http://127.0.0.1:9/v1 does not answer'),
+  ]);
 });
 
 test('a document without text and one of another kind are refused by name', async () => {

@@ -1,92 +1,179 @@
-// A model behind any OpenAI-compatible endpoint, as a function; what its answers cost.
-import { z } from 'zod';
-import type { AskModel, Told } from '../data/documents/ask.ts';
-import { decimal } from './arguments.ts';
+// Commands that ask a model: their flags, running the task, what the answers cost.
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { AskSettings, Plan, Told } from '../data/documents/ask.ts';
+import { endpointAsker, shown } from '../data/documents/endpoint.ts';
+import type { DataTask } from '../jobs/data-protocol.ts';
+import { runDataTask } from '../jobs/data-tasks.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { decimal, remote, wholeNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
-import type { Client } from './client.ts';
-import { Failure } from './failure.ts';
+import { apiKey, checkedBaseUrl } from './client.ts';
+import { languageOf } from './data-input.ts';
+import { Failure, reasonOf, usageError } from './failure.ts';
+import { note } from './output.ts';
 import { progress } from './progress.ts';
 
-const Completion = z.looseObject({
-  choices: z
-    .array(z.looseObject({ message: z.looseObject({ content: z.string().nullable() }) }))
-    .min(1),
-  usage: z.looseObject({ prompt_tokens: z.int(), completion_tokens: z.int() }).nullish(),
-});
+export const askFlags = (cli: Cli) => {
+  const { say } = cli;
+  const text = (key: Parameters<typeof say>[0], standard: string, valueHint: string) =>
+    ({ type: 'string', description: say(key), default: standard, valueHint }) as const;
+  return {
+    model: {
+      type: 'string',
+      alias: 'm',
+      description: say('arg.model'),
+      valueHint: 'NAME',
+    },
+    'max-tokens': text('arg.max_tokens', '1024', 'N'),
+    temperature: text('arg.temperature', '0.3', 'X'),
+    seed: text('arg.ask_seed', '1', 'N|none'),
+    parallel: text('arg.parallel', '1', 'N'),
+    timeout: text('arg.timeout', '300', 'SECONDS'),
+    'price-in': text('arg.price_in', '0', 'X'),
+    'price-out': text('arg.price_out', '0', 'X'),
+    'dry-run': { type: 'boolean', description: say('arg.dry_run') },
+    ...remote(cli),
+  } as const;
+};
 
-export const priceFlags = ({ say }: Cli) =>
-  ({
-    'price-in': { type: 'string', description: say('arg.price_in'), default: '0', valueHint: 'X' },
-    'price-out': {
-      type: 'string',
-      description: say('arg.price_out'),
-      default: '0',
-      valueHint: 'X',
-    },
-    parallel: { type: 'string', description: say('arg.parallel'), default: '1', valueHint: 'N' },
-    'max-tokens': {
-      type: 'string',
-      description: say('arg.max_tokens'),
-      default: '1024',
-      valueHint: 'N',
-    },
-    temperature: {
-      type: 'string',
-      description: say('arg.temperature'),
-      default: '0.3',
-      valueHint: 'X',
-    },
-  }) as const;
+type Flags = { readonly model?: string | undefined } & Readonly<
+  Record<
+    | 'max-tokens'
+    | 'temperature'
+    | 'seed'
+    | 'parallel'
+    | 'timeout'
+    | 'price-in'
+    | 'price-out'
+    | 'base-url',
+    string
+  >
+>;
 
-export function modelAsker(
-  client: Client,
-  model: string,
-  maxTokens: number,
-  temperature: number,
-): AskModel {
-  return async (messages) => {
-    const body = { model, messages, max_tokens: maxTokens, temperature };
-    const { choices, usage } = await client.post('/chat/completions', body, Completion);
-    return {
-      text: choices[0]!.message.content ?? '',
-      promptTokens: usage?.prompt_tokens ?? 0,
-      completionTokens: usage?.completion_tokens ?? 0,
-    };
+type Recipe = {
+  readonly step: {
+    readonly model: string;
+    readonly temperature: number;
+    readonly max_tokens: number;
+  };
+  readonly seed: number | null;
+};
+
+/** `output`: the answers are remembered beside it. With a recipe, its values count and not the flags'. */
+export function settingsOf(
+  { say }: Cli,
+  args: Flags,
+  output: string,
+  recipe: Recipe | null,
+): AskSettings {
+  const model = recipe?.step.model ?? args.model;
+  if (model === undefined) throw usageError(say('ask.no_model'));
+  const more = {
+    model,
+    endpoint: shown(checkedBaseUrl(say, args['base-url'])),
+    parallel: wholeNumber(say, '--parallel', args.parallel, 1, 64),
+    memory: `${output}.answers.jsonl`,
+  };
+  if (recipe !== null) {
+    const { temperature, max_tokens: maxTokens } = recipe.step;
+    return { ...more, temperature, maxTokens, seed: recipe.seed };
+  }
+  return {
+    ...more,
+    maxTokens: wholeNumber(say, '--max-tokens', args['max-tokens'], 16, 1e6),
+    temperature: decimal(say, '--temperature', args.temperature, 0, 2),
+    seed: args.seed === 'none' ? null : wholeNumber(say, '--seed', args.seed, 0, 2 ** 31 - 1),
   };
 }
 
+type Used = { readonly prompt_tokens: number; readonly completion_tokens: number };
+
 /** Money for tokens, by prices per million. */
-export function costOf(
-  cli: Cli,
-  args: { readonly 'price-in': string; readonly 'price-out': string },
-) {
+export function costOf(cli: Cli, args: Flags): (used: Used) => number {
   const [per, out] = (['price-in', 'price-out'] as const).map((name) =>
     decimal(cli.say, `--${name}`, args[name], 0, 1e6),
   ) as [number, number];
-  return ({ promptTokens, completionTokens }: Pick<Told, 'promptTokens' | 'completionTokens'>) =>
-    Number(((promptTokens * per + completionTokens * out) / 1e6).toFixed(4));
+  return (used) =>
+    Number(((used.prompt_tokens * per + used.completion_tokens * out) / 1e6).toFixed(4));
 }
 
-/** Shows progress while `work` runs; says how to go on when it is interrupted. */
-export async function withProgress<T>(
+/** What it will take, before the first question is asked. */
+export function tellPlan(
   cli: Cli,
-  cost: ReturnType<typeof costOf>,
-  work: (onProgress: (told: Told) => void) => Promise<T>,
-): Promise<T> {
+  args: Flags,
+  plan: Plan,
+  key: 'documents.plan' | 'rationale.plan',
+): void {
+  const { say } = cli;
+  const { questions, prompt_tokens: tokens, files } = plan;
+  const cost = costOf(cli, args)(plan);
+  note(cli, say(key, { questions, files: files.length, tokens, cost }));
+  for (const { file, license, notes } of files) {
+    if (key === 'documents.plan' && notes.length === 0)
+      note(cli, say('documents.license', { file, license: license ?? say('documents.unknown') }));
+    for (const text of notes) note(cli, say('documents.note', { file, note: text }));
+  }
+}
+
+export const planJson = (cli: Cli, args: Flags, plan: Plan, kind: string) => ({
+  object: `tunery.${kind}_plan`,
+  ...plan,
+  cost: costOf(cli, args)(plan),
+});
+
+/** Runs the task with the model behind `--base-url`; on a failure, says that the same command goes on. */
+export async function runAsking(
+  cli: Cli,
+  args: Flags,
+  task: Extract<DataTask, { settings: unknown }>,
+  onPlan: (plan: Plan) => void,
+): Promise<unknown> {
+  const { say, signal } = cli;
+  const cost = costOf(cli, args);
   const bar = progress(cli.stderr, Date.now);
+  const ask = endpointAsker(
+    {
+      baseUrl: checkedBaseUrl(say, args['base-url']),
+      apiKey: apiKey(cli.env) ?? null,
+      say,
+      timeoutMs: 1000 * wholeNumber(say, '--timeout', args.timeout, 1, 300),
+      onWait: (wait) => {
+        bar.end();
+        note(cli, say('ask.waiting', wait));
+      },
+    },
+    signal,
+  );
+  let remembered = 0;
+  const onTold = (told: Told) => {
+    remembered = told.remembered;
+    const used = { prompt_tokens: told.promptTokens, completion_tokens: told.completionTokens };
+    const text = say('ask.progress', { ...told, cost: cost(used) });
+    bar.show(told.done / told.of, text);
+  };
   try {
-    return await work((told) =>
-      bar.show(told.done / told.of, cli.say('ask.progress', { ...told, cost: cost(told) })),
+    return await runDataTask(
+      { language: languageOf(cli), ...task },
+      { signal, model: { ask, onPlan, onTold, say } },
     );
   } catch (error) {
     bar.end();
-    if (!cli.signal.aborted) throw error;
-    throw new Failure(cli.say('ask.interrupted'), {
-      exitCode: 130,
-      code: 'interrupted',
-      cause: error,
-    });
+    if (signal.aborted)
+      throw new Failure(say('ask.interrupted'), {
+        exitCode: 130,
+        code: 'interrupted',
+        cause: error,
+      });
+    if (!(error instanceof CodedError)) throw error;
+    if (await holdsAnswers(task.settings.memory)) note(cli, say('ask.kept'));
+    const { code, param } = error;
+    const exitCode = code === 'unreachable' ? 3 : 1;
+    throw new Failure(reasonOf(error), { exitCode, code, param, cause: error });
   } finally {
     bar.end();
+    if (remembered > 0) note(cli, say('ask.remembered', { count: remembered }));
   }
 }
+
+const holdsAnswers = async (path: string) => existsSync(path) && (await stat(path)).size > 0;

@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import type { z } from 'zod';
 import { retell } from '../messages/retell.ts';
+import type { Say } from '../messages/say.ts';
 import type { Cli } from './cli.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
 import { fileToUpload, inReadersLanguage } from './file-to-upload.ts';
@@ -43,15 +44,16 @@ export const apiKey = (env: Cli['env']): string | undefined => env[keyVariable(e
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
+export function checkedBaseUrl(say: Say, baseUrl: string): string {
+  const base = baseUrl.replace(/\/+$/, '');
+  if (URL.canParse(base) && /^https?:/.test(base)) return base;
+  throw usageError(say('usage.choice', { flag: '--base-url', known: 'http://…/v1', value: base }));
+}
+
 /** `fetch`: the network, unless a command has the server's routes at hand. */
 export function connect(cli: Cli, baseUrl: string, fetch: Fetch = globalThis.fetch): Client {
   const { say, env, signal } = cli;
-  const base = baseUrl.replace(/\/+$/, '');
-  if (!URL.canParse(base) || !/^https?:/.test(base)) {
-    throw usageError(
-      say('usage.choice', { flag: '--base-url', known: 'http://…/v1', value: base }),
-    );
-  }
+  const base = checkedBaseUrl(say, baseUrl);
   const key = apiKey(env);
   const auth: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
 

@@ -1,5 +1,5 @@
 // What the data commands share: flags, the input, the model whose tokenizer counts, and running a task.
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream, existsSync, lstatSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { baseModels } from '../jobs/base-models.ts';
 import type { DataTask, Question } from '../jobs/data-protocol.ts';
 import { runDataTask } from '../jobs/data-tasks.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { type Language, parseLanguage } from '../messages/say.ts';
 import { common } from './arguments.ts';
 import type { Cli } from './cli.ts';
 import { repeated } from './command-line.ts';
@@ -44,7 +45,8 @@ export const modelFlags = (cli: Cli) =>
 export async function withInput<T>(cli: Cli, file: string, use: (path: string) => Promise<T>) {
   if (file !== '-') {
     const path = resolve(file);
-    if (!existsSync(path))
+    // A link that leads nowhere is the task's to explain.
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
       throw new Failure(cli.say('error.file', { path: file, reason: cli.say('data.no_file') }), {
         code: 'file_not_found',
         param: 'file',
@@ -54,7 +56,7 @@ export async function withInput<T>(cli: Cli, file: string, use: (path: string) =
   const folder = await mkdtemp(join(tmpdir(), 'tunery-stdin-'));
   try {
     const path = join(folder, 'stdin');
-    await pipeline(cli.stdin, createWriteStream(path));
+    await pipeline(cli.stdin, createWriteStream(path), { signal: cli.signal });
     return await use(path);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -90,34 +92,43 @@ export async function modelPath(
   );
 }
 
+export const languageOf = ({ say }: Cli): Language => parseLanguage(say('cli.language')) ?? 'en';
+
 type Ask = (questions: readonly Question[], report: unknown) => Promise<readonly string[]>;
 
 export async function runTask(cli: Cli, task: DataTask, ask?: Ask): Promise<unknown> {
   const bar = progress(cli.stderr, Date.now);
   try {
-    return await runDataTask(task, {
-      signal: cli.signal,
-      onProgress: ({ stage, rows, file }) =>
-        bar.show(
-          stage === 'near' ? 1 : 0,
-          cli.say(stage === 'near' ? 'datatool.progress_near' : 'datatool.progress', {
-            rows,
-            file,
-          }),
-        ),
-      ...(ask === undefined
-        ? {}
-        : {
-            ask: async (questions, report) => {
-              bar.end();
-              return ask(questions, report);
-            },
-          }),
-    });
+    return await runDataTask(
+      { language: languageOf(cli), ...task },
+      {
+        signal: cli.signal,
+        onProgress: ({ stage, rows, file }) =>
+          bar.show(
+            stage === 'near' ? 1 : 0,
+            cli.say(stage === 'near' ? 'datatool.progress_near' : 'datatool.progress', {
+              rows,
+              file,
+            }),
+          ),
+        ...(ask === undefined
+          ? {}
+          : {
+              ask: async (questions, report) => {
+                bar.end();
+                return ask(questions, report);
+              },
+            }),
+      },
+    );
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    const { code, param } = error;
-    throw new Failure(reasonOf(error), { code, param, cause: error });
+    if (cli.signal.aborted) throw error;
+    if (error instanceof CodedError) {
+      const { code, param } = error;
+      throw new Failure(reasonOf(error), { code, param, cause: error });
+    }
+    const reason = reasonOf(error);
+    throw new Failure(cli.say('fail.child', { reason }), { code: 'internal', cause: error });
   } finally {
     bar.end();
   }

@@ -1,6 +1,7 @@
 // What the server or the command line and the child of a data task say to each other. Data tasks run
 // in a child of their own: they take long, and only a child may open a model's tokenizer.
 import { z } from 'zod';
+import type { Asked, ChatBody, Plan, Told } from '../data/documents/ask.ts';
 import { TABLE_FORMATS } from '../data/read-table/table.ts';
 
 const language = z.enum(['en', 'zh-CN']);
@@ -8,6 +9,8 @@ const reading = {
   path: z.string().min(1),
   sheet: z.string().optional(),
   encoding: z.string().optional(),
+  /** Of what goes wrong; English where it is left out. */
+  language: language.optional(),
 };
 
 export const CheckTask = z.object({
@@ -114,6 +117,46 @@ export const PrepareTask = z.object({
 });
 export type PrepareTask = z.infer<typeof PrepareTask>;
 
+/** How a model is asked; `src/data/documents/ask.ts` says what each is. */
+const settings = z.object({
+  model: z.string().min(1),
+  endpoint: z.string(),
+  maxTokens: z.int().min(1),
+  temperature: z.number().min(0),
+  seed: z.int().nullable(),
+  parallel: z.int().min(1).max(64),
+  memory: z.string().min(1),
+});
+
+export const DocumentsTask = z.object({
+  kind: z.literal('documents'),
+  documents: z
+    .array(z.object({ path: z.string().min(1), name: z.string(), fileId: z.string().nullable() }))
+    .min(1),
+  output: z.string().min(1),
+  questions: z.int().min(1),
+  chunk: z.int().min(1),
+  questionLanguage: z.string().nullable(),
+  system: z.string().nullable(),
+  license: z.string().nullable(),
+  inline: z.boolean(),
+  skipUnreadable: z.boolean(),
+  dryRun: z.boolean(),
+  settings,
+  language: language.optional(),
+});
+export type DocumentsTask = z.infer<typeof DocumentsTask>;
+
+export const RationaleTask = z.object({
+  kind: z.literal('rationale'),
+  ...reading,
+  name: z.string(),
+  output: z.string().min(1),
+  dryRun: z.boolean(),
+  settings,
+});
+export type RationaleTask = z.infer<typeof RationaleTask>;
+
 export const DataTask = z.discriminatedUnion('kind', [
   PrepareTask,
   CheckTask,
@@ -121,6 +164,8 @@ export const DataTask = z.discriminatedUnion('kind', [
   ConvertTask,
   TransformTask,
   OverlapTask,
+  DocumentsTask,
+  RationaleTask,
 ]);
 export type DataTask = z.infer<typeof DataTask>;
 
@@ -128,6 +173,15 @@ export const ToData = z.discriminatedUnion('type', [
   z.object({ type: z.literal('task'), task: DataTask }),
   /** Codes of the fixes that were agreed to. */
   z.object({ type: z.literal('answers'), codes: z.array(z.string()) }),
+  /** A model's answer to `ask`. */
+  z.object({ type: z.literal('asked'), id: z.int(), asked: z.custom<Asked>() }),
+  z.object({
+    type: z.literal('not-asked'),
+    id: z.int(),
+    code: z.string().nullable(),
+    message: z.string(),
+    param: z.string().nullable(),
+  }),
 ]);
 export type ToData = z.infer<typeof ToData>;
 
@@ -144,6 +198,11 @@ export const FromData = z.discriminatedUnion('type', [
   z.object({ type: z.literal('progress'), stage: z.string(), rows: z.int(), file: z.string() }),
   /** Waits for `answers`. */
   z.object({ type: z.literal('questions'), report: z.unknown(), questions: z.array(Question) }),
+  /** What asking a model will take, and how far it is. */
+  z.object({ type: z.literal('plan'), plan: z.custom<Plan>() }),
+  z.object({ type: z.literal('told'), told: z.custom<Told>() }),
+  /** A request to a model, which only the parent can reach; it answers with `asked` or `not-asked`. */
+  z.object({ type: z.literal('ask'), id: z.int(), body: z.custom<ChatBody>() }),
   z.object({ type: z.literal('result'), value: z.unknown() }),
   z.object({
     type: z.literal('fail'),

@@ -1,5 +1,6 @@
 // The catalogue of everything a person reads in the command line and the web pages, in English.
 // Keys are `area.what`; {names} are filled in by say.ts.
+import { askingEn } from './asking-en.ts';
 import { checksEn } from './checks-en.ts';
 import { legacyEn } from './legacy-en.ts';
 import { prepareEn } from './prepare-en.ts';
@@ -7,6 +8,7 @@ import { tablesEn } from './tables-en.ts';
 import { wireEn } from './wire-en.ts';
 
 export const en = {
+  ...askingEn,
   ...checksEn,
   ...tablesEn,
   ...prepareEn,

@@ -1,4 +1,5 @@
-// What can be wrong with a table (src/data/read-table): each with its remedy under `….fix`.
+// What can be wrong with a table (src/data/read-table), each with its remedy under `….fix`; and how a
+// data command says that it did not do what was asked.
 export const tablesEn = {
   'data.no_file': 'there is no such file',
   'data.no_file.fix': 'Check the path.',
@@ -13,6 +14,10 @@ export const tablesEn = {
   'data.skipped_file.fix': 'Nothing needs to be done.',
   'data.dead_link': 'is a link to a file that is not there',
   'data.dead_link.fix': 'Remove the link or restore the file; --fix skips it.',
+  'data.link_nowhere': 'is a link to a file that is not there',
+  'data.link_nowhere.fix': 'Restore the file, or name another one.',
+  'data.link_circle': 'is a link that leads back to itself',
+  'data.link_circle.fix': 'Name the file that it was meant to lead to.',
   'data.symlink_loop': 'is reached a second time through a link: {path}',
   'data.symlink_loop.fix': 'Remove the link; --fix reads the folder once.',
   'data.too_many_files': 'holds more than {limit} files',
@@ -84,4 +89,35 @@ export const tablesEn = {
   'data.comma.fix': 'Write objects on lines of their own without commas; --fix removes it.',
   'data.other_form': 'the row is not in the form {form}: {reason}',
   'data.other_form.fix': 'Correct it; --fix sets the row aside.',
+
+  'rows.bad': 'Nothing was written: {count} row(s) of {name} cannot be used. {list}. {fix}',
+  'rows.more': ' (and {count} more)',
+  'rows.place': 'line {line}',
+  'rows.place_column': 'line {line}, column {column}',
+  'rows.reason': '{place}: {reason}',
+  'rows.no_form': 'no form that is known; keys: {keys}',
+  'rows.other_lines': 'Repair the file first: tunery data prepare FILE --fix.',
+  'rows.convert_fix':
+    'Correct them, repair the file with tunery data prepare FILE --fix, or leave such rows out with --skip-bad.',
+  'rows.transform_fix': 'Correct them, or write a mended copy first: tunery data check FILE --fix.',
+  'preview.place_problem': '{place}: {problem}',
+  'preview.missing': 'there are no rows {rows}',
+  'preview.problems': '{count} row(s) cannot be shown',
+
+  'fail.disk_full':
+    'The disk ran full while {path} was written; nothing was kept. Free some space and try again.',
+  'fail.temporary_full':
+    'The disk ran full while temporary files in {folder} were written; nothing was kept. Free some space, or name another folder in TMPDIR, and try again.',
+  'fail.permission': 'no permission. Choose another place, or ask for the right to use it.',
+  'fail.read_only': 'the disk is read-only. Choose another place.',
+  'fail.is_folder': 'it is a folder. Name a file.',
+  'fail.no_folder': 'its folder does not exist. Make it first, or choose another place.',
+  'fail.too_large':
+    'it is larger than this file system or this user may write; nothing was kept. Choose another place, or raise the limit (ulimit -f).',
+  'fail.long_name': 'the name is too long. Choose a shorter one.',
+  'fail.open_files': 'too many files are open. Raise the limit (ulimit -n).',
+  'fail.child':
+    'The work ended before its time ({reason}); nothing was written under its final name. If memory is short, close other programs or work on parts of the file.',
+  'error.unexpected':
+    'Unexpected error in Tunery: {reason}. This is a fault of the program; please report it with the command and, if you can, the file.',
 } as const;

@@ -14,6 +14,10 @@ export const tablesZhCN: Record<keyof typeof tablesEn, string> = {
   'data.skipped_file.fix': '无需处理。',
   'data.dead_link': '是一个链接，但它指向的文件不存在',
   'data.dead_link.fix': '请删除链接或恢复文件；--fix 会跳过它。',
+  'data.link_nowhere': '是一个链接，但它指向的文件不存在',
+  'data.link_nowhere.fix': '请恢复该文件，或指定另一个文件。',
+  'data.link_circle': '是一个指回自身的链接',
+  'data.link_circle.fix': '请直接指定它本应指向的文件。',
   'data.symlink_loop': '经由链接第二次到达：{path}',
   'data.symlink_loop.fix': '请删除该链接；--fix 只读一次该文件夹。',
   'data.too_many_files': '其中的文件超过 {limit} 个',
@@ -80,4 +84,34 @@ export const tablesZhCN: Record<keyof typeof tablesEn, string> = {
   'data.comma.fix': '请每行写一个对象，不加逗号；--fix 会删除它。',
   'data.other_form': '该行不是 {form} 形式：{reason}',
   'data.other_form.fix': '请改正；--fix 会把该行放到一边。',
+
+  'rows.bad': '没有写出任何内容：{name} 有 {count} 行无法使用。{list}。{fix}',
+  'rows.more': '（另有 {count} 行）',
+  'rows.place': '第 {line} 行',
+  'rows.place_column': '第 {line} 行第 {column} 列',
+  'rows.reason': '{place}：{reason}',
+  'rows.no_form': '不是已知的形式；键为 {keys}',
+  'rows.other_lines': '请先修复文件：tunery data prepare FILE --fix。',
+  'rows.convert_fix':
+    '请改正这些行，或用 tunery data prepare FILE --fix 修复文件，或用 --skip-bad 略去这些行。',
+  'rows.transform_fix': '请改正这些行，或先写出修复后的副本：tunery data check FILE --fix。',
+  'preview.place_problem': '{place}：{problem}',
+  'preview.missing': '没有第 {rows} 条',
+  'preview.problems': '{count} 行无法显示',
+
+  'fail.disk_full': '写入 {path} 时磁盘已满；没有留下任何内容。请腾出空间后重试。',
+  'fail.temporary_full':
+    '在 {folder} 写临时文件时磁盘已满；没有留下任何内容。请腾出空间，或用 TMPDIR 指定另一个文件夹，然后重试。',
+  'fail.permission': '没有权限。请换一个位置，或申请使用权限。',
+  'fail.read_only': '磁盘是只读的。请换一个位置。',
+  'fail.is_folder': '它是一个文件夹。请指定文件。',
+  'fail.no_folder': '所在的文件夹不存在。请先创建，或换一个位置。',
+  'fail.too_large':
+    '文件超过文件系统或当前用户允许的大小；没有留下任何内容。请换一个位置，或放宽限制（ulimit -f）。',
+  'fail.long_name': '名称太长。请换一个短的。',
+  'fail.open_files': '打开的文件太多。请放宽限制（ulimit -n）。',
+  'fail.child':
+    '工作提前结束（{reason}）；没有写出最终文件。如果内存不足，请关闭其他程序，或分批处理文件。',
+  'error.unexpected':
+    'Tunery 内部错误：{reason}。这是程序的缺陷；请连同所用命令（最好附上文件）一起报告。',
 };

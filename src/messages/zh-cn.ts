@@ -1,4 +1,5 @@
 // The catalogue in Simplified Chinese. A key that is missing here, or unknown to en.ts, does not compile.
+import { askingZhCN } from './asking-zh-cn.ts';
 import { checksZhCN } from './checks-zh-cn.ts';
 import type { MessageKey } from './en.ts';
 import { legacyZhCN } from './legacy-zh-cn.ts';
@@ -7,6 +8,7 @@ import { tablesZhCN } from './tables-zh-cn.ts';
 import { wireZhCN } from './wire-zh-cn.ts';
 
 export const zhCN: Record<MessageKey, string> = {
+  ...askingZhCN,
   ...checksZhCN,
   ...tablesZhCN,
   ...prepareZhCN,

@@ -1,45 +1,30 @@
 // tunery data documents FILES --model M: question–answer rows from PDF, DOCX, HTML, Markdown and text,
 // written by a model behind any OpenAI-compatible endpoint. Where each row comes from stands in a second
 // file, line by line, because training files may hold no other keys.
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
-import { askAll } from '../../data/documents/ask.ts';
-import {
-  type Chunk,
-  chunksOf,
-  DOCUMENT_TYPES,
-  readDocument,
-} from '../../data/documents/extract.ts';
-import { pairsIn, questionPrompt } from '../../data/documents/question-rows.ts';
-import { writeRowsTo } from '../../data/source/write-rows.ts';
-import { CodedError } from '../../lib/coded-error.ts';
-import { cl100k } from '../../tokenizer/cl100k.ts';
-import { decimal, remote, wholeNumber } from '../arguments.ts';
-import { costOf, modelAsker, priceFlags, withProgress } from '../ask-model.ts';
+import { z } from 'zod';
+import type { Plan } from '../../data/documents/ask.ts';
+import type { DocumentRows } from '../../data/documents/document-rows.ts';
+import { DOCUMENT_TYPES } from '../../data/documents/extract.ts';
+import { wholeNumber } from '../arguments.ts';
+import { askFlags, costOf, planJson, runAsking, settingsOf, tellPlan } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
-import { connect } from '../client.ts';
-import { Failure } from '../failure.ts';
+import { Failure, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
+import { compareOutputs, readRecipe } from '../recipe.ts';
 
 export function documentsCommand(cli: Cli) {
   const { say } = cli;
   return defineCommand({
     meta: { name: 'documents', description: say('cli.data.documents') },
     args: {
-      files: { type: 'positional', description: say('arg.documents'), required: true },
-      model: {
-        type: 'string',
-        alias: 'm',
-        description: say('arg.model'),
-        required: true,
-        valueHint: 'NAME',
-      },
+      files: { type: 'positional', description: say('arg.documents'), required: false },
       output: {
         type: 'string',
         alias: 'o',
-        description: say('arg.output'),
-        default: 'documents.jsonl',
+        description: say('arg.documents_output'),
         valueHint: 'FILE',
       },
       questions: {
@@ -53,154 +38,107 @@ export function documentsCommand(cli: Cli) {
       system: { type: 'string', description: say('arg.convert_system'), valueHint: 'TEXT' },
       license: { type: 'string', description: say('arg.license'), valueHint: 'NAME' },
       inline: { type: 'boolean', description: say('arg.inline') },
-      'dry-run': { type: 'boolean', description: say('arg.dry_run') },
-      ...priceFlags(cli),
-      ...remote(cli),
+      'skip-unreadable': { type: 'boolean', description: say('arg.skip_unreadable') },
+      recipe: { type: 'string', description: say('arg.ask_recipe'), valueHint: 'FILE' },
+      ...askFlags(cli),
     },
     async run({ args }) {
-      const count = wholeNumber(say, '--questions', args.questions, 1, 100);
-      const size = wholeNumber(say, '--chunk', args.chunk, 200, 100_000);
-      const longest = wholeNumber(say, '--max-tokens', args['max-tokens'], 16, 1e6);
-      const { chunks, licenses } = await read(args._, size, args.license ?? null);
-      const questions = chunks.map((chunk) => questionPrompt(chunk, count, args.language ?? null));
-      const cost = costOf(cli, args);
-      const tokens = questions
-        .flat()
-        .reduce((sum, { content }) => sum + cl100k().count(content), 0);
-      const estimate = {
-        promptTokens: tokens,
-        completionTokens: chunks.length * Math.min(longest, count * 80),
-      };
-      note(
+      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+      if (recipe === null && args._.length === 0) throw usageError(say('documents.no_input'));
+      const documents =
+        recipe?.inputs.map(({ path, file = path }) => ({ path, name: file })) ??
+        (await documentsIn(cli, args._));
+      const step = recipe?.step;
+      const output = resolve(args.output ?? recipe?.output ?? 'documents.jsonl');
+      let plan: Plan | null = null;
+      const result = (await runAsking(
         cli,
-        say('documents.plan', {
-          chunks: chunks.length,
-          files: licenses.size,
-          tokens,
-          cost: cost(estimate),
-        }),
-      );
-      for (const [file, license] of licenses)
-        note(cli, say('documents.license', { file, license: license ?? say('documents.unknown') }));
-      if (args['dry-run'] === true) {
-        if (args.json === true)
-          printJson(cli, {
-            object: 'tunery.documents_plan',
-            chunks: chunks.length,
-            ...estimate,
-            cost: cost(estimate),
-          });
+        args,
+        {
+          kind: 'documents',
+          documents: documents.map((document) => ({ ...document, fileId: null })),
+          output,
+          questions: step?.questions ?? wholeNumber(say, '--questions', args.questions, 1, 100),
+          chunk: step?.chunk ?? wholeNumber(say, '--chunk', args.chunk, 200, 100_000),
+          questionLanguage: step === undefined ? (args.language ?? null) : step.language,
+          system: step === undefined ? (args.system ?? null) : step.system,
+          license: step === undefined ? (args.license ?? null) : step.license,
+          inline: step?.inline ?? args.inline === true,
+          skipUnreadable: step?.skip_unreadable ?? args['skip-unreadable'] === true,
+          dryRun: args['dry-run'] === true,
+          settings: settingsOf(cli, args, output, recipe),
+        },
+        (told) => {
+          plan = told;
+          tellPlan(cli, args, told, 'documents.plan');
+        },
+      )) as DocumentRows | null;
+      if (result === null) {
+        if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'documents'));
         return;
       }
-      const output = resolve(args.output);
-      const memory = `${output}.answers.jsonl`;
-      const ask = modelAsker(
-        connect(cli, args['base-url']),
-        args.model,
-        longest,
-        decimal(say, '--temperature', args.temperature, 0, 2),
-      );
-      const answers = await withProgress(cli, cost, (onProgress) =>
-        askAll(questions, ask, {
-          memory,
-          model: args.model,
-          parallel: wholeNumber(say, '--parallel', args.parallel, 1, 64),
-          signal: cli.signal,
-          onProgress,
-        }),
-      );
-      const rows = answers.flatMap(({ text }, i) =>
-        pairsIn(text).map((pair) => ({ pair, source: sourceOf(chunks[i]!, licenses, args.model) })),
-      );
-      if (rows.length === 0)
-        throw new Failure(say('documents.none', { path: memory }), { code: 'no_rows' });
-      const head = args.system === undefined ? [] : [{ role: 'system', content: args.system }];
-      const inline = args.inline === true;
-      await writeRowsTo(output, async (writer) => {
-        for (const { pair, source } of rows) {
-          const messages = [
-            ...head,
-            { role: 'user', content: pair.question },
-            { role: 'assistant', content: pair.answer },
-          ];
-          await writer.line(JSON.stringify(inline ? { messages, source } : { messages }));
-        }
-      });
-      const provenance = `${output}.provenance.jsonl`;
-      await writeRowsTo(provenance, async (writer) => {
-        for (const [i, { source }] of rows.entries())
-          await writer.line(JSON.stringify({ line: i + 1, ...source }));
-      });
-      await rm(memory, { force: true });
-      const empty = answers.filter(({ text }) => pairsIn(text).length === 0).length;
-      const promptTokens = answers.reduce((sum, answer) => sum + answer.promptTokens, 0);
-      const completionTokens = answers.reduce((sum, answer) => sum + answer.completionTokens, 0);
-      const spent = cost({ promptTokens, completionTokens });
-      if (args.json === true)
-        printJson(cli, {
-          object: 'tunery.documents',
-          output,
-          provenance,
-          rows: rows.length,
-          chunks: chunks.length,
-          chunks_without_rows: empty,
-          prompt_tokens: promptTokens,
-          completion_tokens: completionTokens,
-          cost: spent,
-          licenses: Object.fromEntries(licenses),
-        });
-      else
-        printLine(
-          cli,
-          say('documents.done', {
-            path: output,
-            rows: rows.length,
-            empty,
-            provenance,
-            cost: spent,
-          }),
-        );
+      print(cli, result, costOf(cli, args)(result), args.json === true);
+      if (recipe !== null) await compareOutputs(cli, recipe.outputs, result.manifest);
     },
   });
 }
 
-type Licenses = ReadonlyMap<string, string | null>;
-
-const sourceOf = (
-  { file, place, from, to, text: _ }: Chunk,
-  licenses: Licenses,
-  model: string,
-) => ({
-  file,
-  place,
-  from,
-  to,
-  license: licenses.get(file) ?? null,
-  generated_by: model,
+const Step = z.looseObject({
+  do: z.literal('documents'),
+  model: z.string(),
+  questions: z.int().min(1),
+  chunk: z.int().min(1),
+  language: z.string().nullable(),
+  system: z.string().nullable(),
+  license: z.string().nullable(),
+  inline: z.boolean(),
+  skip_unreadable: z.boolean(),
+  temperature: z.number(),
+  max_tokens: z.int(),
 });
 
-async function read(paths: readonly string[], size: number, license: string | null) {
-  const chunks: Chunk[] = [];
-  const licenses = new Map<string, string | null>();
-  for (const path of (await Promise.all(paths.map(documentsIn))).flat()) {
-    const document = await readDocument(path).catch((error: unknown) => {
-      if (!(error instanceof CodedError)) throw error;
-      throw new Failure(error.message, { code: error.code, param: error.param, cause: error });
-    });
-    chunks.push(...chunksOf(path, document, size));
-    licenses.set(path, license ?? document.license);
+function print(cli: Cli, result: DocumentRows, cost: number, json: boolean): void {
+  const { say } = cli;
+  if (json) {
+    printJson(cli, { ...result, cost });
+    return;
   }
-  return { chunks, licenses };
+  const { output: path, rows, chunks_without_rows: empty, provenance, rejected } = result;
+  printLine(cli, say('documents.done', { path, rows, empty, provenance, cost }));
+  if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
+  printLine(cli, say('transform.manifest', { path: result.manifest }));
 }
 
-/** The file itself, or the documents of a folder in the order of their names. */
-async function documentsIn(path: string): Promise<string[]> {
-  const entry = await stat(path).catch((error: Error) => {
-    throw new Failure(error.message, { code: 'file_not_found', param: 'file' });
-  });
-  if (!entry.isDirectory()) return [path];
-  const names = (await readdir(path)).filter((name) =>
-    DOCUMENT_TYPES.includes(extname(name).toLowerCase()),
-  );
-  return names.sort().map((name) => join(path, name));
+/** Files themselves, and the documents of folders and what is below them, in the order of their names. */
+async function documentsIn(cli: Cli, paths: readonly string[]) {
+  const { say } = cli;
+  const found: string[] = [];
+  for (const path of paths) {
+    const entry = await stat(path).catch((error: Error) => {
+      throw new Failure(say('error.file', { path, reason: error.message }), {
+        code: 'file_not_found',
+        param: 'file',
+      });
+    });
+    if (!entry.isDirectory()) {
+      found.push(path);
+      continue;
+    }
+    const entries = await readdir(path, { recursive: true, withFileTypes: true });
+    const files = entries.filter((item) => item.isFile());
+    const isDocument = (name: string) => DOCUMENT_TYPES.includes(extname(name).toLowerCase());
+    const documents = files.filter(({ name }) => isDocument(name));
+    const others = files.filter(({ name }) => !isDocument(name)).map(({ name }) => name);
+    if (documents.length === 0)
+      throw new Failure(say('documents.no_files', { path, types: DOCUMENT_TYPES.join(', ') }), {
+        code: 'no_documents',
+        param: 'file',
+      });
+    if (others.length > 0) {
+      const first = others.sort()[0]!;
+      note(cli, say('documents.other_files', { path, count: others.length, first }));
+    }
+    found.push(...documents.map(({ parentPath, name }) => join(parentPath, name)).sort());
+  }
+  return [...new Set(found)].map((path) => ({ path: resolve(path), name: path }));
 }

@@ -1,121 +1,98 @@
 // tunery data rationale FILE --model M: asks a model to reason, keeps the rows whose reasoning ends in the
 // right answer, and tells their share (STaR).
-import { rm } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
-import { askAll } from '../../data/documents/ask.ts';
-import { finalAnswer, rationalePrompt } from '../../data/documents/question-rows.ts';
-import { openSource } from '../../data/source/rows.ts';
-import { writeRowsTo } from '../../data/source/write-rows.ts';
-import { viewOfRow } from '../../data/transform/expression.ts';
-import { decimal, remote, wholeNumber } from '../arguments.ts';
-import { costOf, modelAsker, priceFlags, withProgress } from '../ask-model.ts';
+import { z } from 'zod';
+import type { Plan } from '../../data/documents/ask.ts';
+import type { Rationales } from '../../data/documents/rationales.ts';
+import { askFlags, costOf, planJson, runAsking, settingsOf, tellPlan } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
-import { connect } from '../client.ts';
-import { withInput } from '../data-input.ts';
-import { Failure } from '../failure.ts';
+import { input, withInput } from '../data-input.ts';
+import { usageError } from '../failure.ts';
 import { printJson, printLine } from '../output.ts';
+import { compareOutputs, readRecipe } from '../recipe.ts';
 
 export function rationaleCommand(cli: Cli) {
   const { say } = cli;
+  const common = input(cli);
   return defineCommand({
     meta: { name: 'rationale', description: say('cli.data.rationale') },
     args: {
-      file: { type: 'positional', description: say('arg.data_file'), required: true },
-      model: {
+      file: { ...common.file, required: false },
+      sheet: common.sheet,
+      encoding: common.encoding,
+      output: {
         type: 'string',
-        alias: 'm',
-        description: say('arg.model'),
-        required: true,
-        valueHint: 'NAME',
+        alias: 'o',
+        description: say('arg.rationale_output'),
+        valueHint: 'FILE',
       },
-      output: { type: 'string', alias: 'o', description: say('arg.output'), valueHint: 'FILE' },
-      ...priceFlags(cli),
-      ...remote(cli),
+      recipe: { type: 'string', description: say('arg.ask_recipe'), valueHint: 'FILE' },
+      ...askFlags(cli),
     },
     async run({ args }) {
-      await withInput(cli, args.file, async (path) => {
+      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+      const from = recipe?.inputs[0]?.path ?? args.file;
+      if (from === undefined) throw usageError(say('rationale.no_input'));
+      await withInput(cli, from, async (path) => {
+        const beside = from === '-' ? resolve('stdin') : path;
         const output = resolve(
-          args.output ?? join(dirname(path), `${basename(path, extname(path))}_rationale.jsonl`),
+          args.output ??
+            recipe?.output ??
+            join(dirname(beside), `${basename(beside, extname(beside))}_rationale.jsonl`),
         );
-        const memory = `${output}.answers.jsonl`;
-        const items = await questionsIn(path);
-        if (items.length === 0)
-          throw new Failure(say('rationale.no_rows'), { code: 'no_rows', param: 'file' });
-        const longest = wholeNumber(say, '--max-tokens', args['max-tokens'], 16, 1e6);
-        const ask = modelAsker(
-          connect(cli, args['base-url']),
-          args.model,
-          longest,
-          decimal(say, '--temperature', args.temperature, 0, 2),
-        );
-        const cost = costOf(cli, args);
-        const answers = await withProgress(cli, cost, (onProgress) =>
-          askAll(
-            items.map(({ question }) => rationalePrompt(question)),
-            ask,
-            {
-              memory,
-              model: args.model,
-              parallel: wholeNumber(say, '--parallel', args.parallel, 1, 64),
-              signal: cli.signal,
-              onProgress,
-            },
-          ),
-        );
-        const kept = items.flatMap(({ question, answer }, i) => {
-          const rationale = answers[i]!.text.trim();
-          return finalAnswer(rationale) === finalAnswer(answer) ? [{ question, rationale }] : [];
-        });
-        await writeRowsTo(output, async (writer) => {
-          for (const { question, rationale } of kept)
-            await writer.line(
-              JSON.stringify({
-                messages: [
-                  { role: 'user', content: question },
-                  { role: 'assistant', content: rationale },
-                ],
-              }),
-            );
-        });
-        await rm(memory, { force: true });
-        const share = kept.length / items.length;
-        if (args.json === true)
-          printJson(cli, {
-            object: 'tunery.rationales',
+        let plan: Plan | null = null;
+        const result = (await runAsking(
+          cli,
+          args,
+          {
+            kind: 'rationale',
+            path,
+            name: from,
+            sheet: recipe?.step.sheet ?? args.sheet,
+            encoding: recipe?.step.encoding ?? args.encoding,
             output,
-            asked: items.length,
-            kept: kept.length,
-            share,
-          });
-        else
-          printLine(
-            cli,
-            say('rationale.done', {
-              path: output,
-              kept: kept.length,
-              asked: items.length,
-              percent: (100 * share).toFixed(1),
-            }),
-          );
+            dryRun: args['dry-run'] === true,
+            settings: settingsOf(cli, args, output, recipe),
+          },
+          (told) => {
+            plan = told;
+            tellPlan(cli, args, told, 'rationale.plan');
+          },
+        )) as Rationales | null;
+        if (result === null) {
+          if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'rationale'));
+          return;
+        }
+        print(cli, result, costOf(cli, args)(result), args.json === true);
+        if (recipe !== null) await compareOutputs(cli, recipe.outputs, result.manifest);
       });
     },
   });
 }
 
-async function questionsIn(
-  path: string,
-): Promise<{ readonly question: string; readonly answer: string }[]> {
-  const source = await openSource(path);
-  const items: { question: string; answer: string }[] = [];
-  try {
-    for await (const item of source.items()) {
-      const view = item.kind === 'row' ? viewOfRow(item.value) : null;
-      if (view !== null && view.prompt !== '')
-        items.push({ question: view.prompt, answer: view.answer });
-    }
-    return items;
-  } finally {
-    await source.close();
+const Step = z.looseObject({
+  do: z.literal('rationale'),
+  model: z.string(),
+  temperature: z.number(),
+  max_tokens: z.int(),
+  sheet: z.string().optional(),
+  encoding: z.string().optional(),
+});
+
+function print(cli: Cli, result: Rationales, cost: number, json: boolean): void {
+  const { say } = cli;
+  if (json) {
+    printJson(cli, { ...result, cost });
+    return;
   }
+  const { output: path, kept, asked, share, left_out: left, rejected, manifest } = result;
+  const percent = (100 * share).toFixed(1);
+  printLine(cli, say('rationale.done', { path, kept, asked, percent, cost }));
+  if (left.length > 0) {
+    const lines = left.slice(0, 20).join(', ') + (left.length > 20 ? ', …' : '');
+    printLine(cli, say('rationale.left_out', { count: left.length, lines }));
+  }
+  if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
+  printLine(cli, say('transform.manifest', { path: manifest }));
 }

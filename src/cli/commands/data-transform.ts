@@ -3,8 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
+import { sha256Of } from '../../data/source/manifest.ts';
 import { Manifest } from '../../data/transform/steps.ts';
-import { sha256Of, type Transformed } from '../../data/transform/transform-data.ts';
+import type { Transformed } from '../../data/transform/transform-data.ts';
 import { wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { input, runTask, unescaped, withInput } from '../data-input.ts';

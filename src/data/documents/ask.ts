@@ -1,93 +1,236 @@
-// Puts many questions to a model, one after the other or a few at a time, and remembers every answer on
-// disk, so that what was interrupted goes on where it stopped and nothing is paid for twice.
+// Puts many questions to a model, a few at a time, and remembers every answer on disk, so that what was
+// interrupted goes on where it stopped and nothing is paid for twice.
 import { createHash } from 'node:crypto';
-import { appendFile, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { CodedError } from '../../lib/coded-error.ts';
+import type { Say } from '../../messages/say.ts';
+import { cl100k } from '../../tokenizer/cl100k.ts';
 
+export type Message = { readonly role: string; readonly content: string };
+
+/** A request to /chat/completions. */
+export type ChatBody = {
+  readonly model: string;
+  readonly messages: readonly Message[];
+  readonly max_tokens: number;
+  readonly temperature: number;
+  readonly seed?: number;
+  readonly response_format?: object;
+};
 export type Asked = {
   readonly text: string;
   readonly promptTokens: number;
   readonly completionTokens: number;
 };
-export type AskModel = (
-  messages: readonly { readonly role: string; readonly content: string }[],
-  signal: AbortSignal,
-) => Promise<Asked>;
+/** Throws CodedError; one with the code `question_refused` speaks of this question alone. */
+export type AskModel = (body: ChatBody) => Promise<Asked>;
+
+export type Question = {
+  readonly messages: readonly Message[];
+  /** What the answer must parse as, where the endpoint can promise that. */
+  readonly format?: object;
+};
+export type Answer = Asked | { readonly refused: string };
+
+export type AskSettings = {
+  readonly model: string;
+  /** Whose model it is; answers of another endpoint are not taken for its own. */
+  readonly endpoint: string;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number | null;
+  readonly parallel: number;
+  /** A JSONL file, one answer a line. */
+  readonly memory: string;
+};
+
+/** What is asked, and what is told of it meanwhile. */
+export type Asking = {
+  readonly ask: AskModel;
+  readonly onPlan: (plan: Plan) => void;
+  readonly onTold: (told: Told) => void;
+  readonly say: Say;
+};
+
+export type Plan = {
+  readonly questions: number;
+  /** Counted with cl100k_base; a model's own tokenizer differs. */
+  readonly prompt_tokens: number;
+  /** A guess. */
+  readonly completion_tokens: number;
+  readonly files: readonly {
+    readonly file: string;
+    readonly license: string | null;
+    readonly notes: readonly string[];
+  }[];
+};
 
 export type Told = {
   readonly done: number;
   readonly of: number;
+  /** Answered by an earlier run. */
+  readonly remembered: number;
   readonly promptTokens: number;
   readonly completionTokens: number;
 };
 
-/** Answers in the order of the questions. `memory` is a JSONL file, one answer a line. */
+/** When this many questions were refused and none was answered, the rest will be refused too. */
+const HOPELESS = 5;
+
+/** Answers in the order of the questions. On an error, what is under way is waited for and remembered. */
 export async function askAll(
-  questions: readonly (readonly { readonly role: string; readonly content: string }[])[],
-  ask: AskModel,
-  {
-    memory,
-    model,
-    parallel,
-    signal,
-    onProgress,
-  }: {
-    readonly memory: string;
-    readonly model: string;
-    readonly parallel: number;
-    readonly signal: AbortSignal;
-    readonly onProgress: (told: Told) => void;
-  },
-): Promise<readonly Asked[]> {
-  const known = await remembered(memory);
-  const answers: (Asked | undefined)[] = [];
-  const total = { promptTokens: 0, completionTokens: 0 };
-  let done = 0;
-  const take = (i: number, answer: Asked) => {
+  questions: readonly Question[],
+  settings: AskSettings,
+  { ask, onTold }: Pick<Asking, 'ask' | 'onTold'>,
+): Promise<{ readonly answers: readonly Answer[]; readonly told: Told }> {
+  const memory = await openMemory(settings.memory);
+  const structured = new Structured(ask);
+  const answers: Answer[] = [];
+  const told = {
+    done: 0,
+    of: questions.length,
+    remembered: 0,
+    promptTokens: 0,
+    completionTokens: 0,
+  };
+  const take = (i: number, answer: Answer) => {
     answers[i] = answer;
-    total.promptTokens += answer.promptTokens;
-    total.completionTokens += answer.completionTokens;
-    done += 1;
-    onProgress({ done, of: questions.length, ...total });
+    told.done += 1;
+    if (!('refused' in answer)) {
+      told.promptTokens += answer.promptTokens;
+      told.completionTokens += answer.completionTokens;
+    }
+    onTold({ ...told });
   };
   let next = 0;
-  let failed = false;
+  let refused = 0;
+  let stopped = false;
   const worker = async () => {
-    while (next < questions.length && !failed) {
+    while (next < questions.length && !stopped) {
       const i = next++;
-      const messages = questions[i]!;
-      const key = createHash('sha256')
-        .update(JSON.stringify([model, messages]))
-        .digest('hex');
-      const before = known.get(key);
+      const question = questions[i]!;
+      const key = keyOf(question, settings);
+      const before = memory.known.get(key);
       if (before !== undefined) {
+        told.remembered += 1;
         take(i, before);
         continue;
       }
-      signal.throwIfAborted();
       try {
-        const answer = await ask(messages, signal);
-        await appendFile(memory, `${JSON.stringify({ key, ...answer })}\n`);
+        const answer = await structured.ask(question, settings);
+        await memory.add(key, answer);
         take(i, answer);
       } catch (error) {
-        failed = true;
+        if (isRefusal(error)) {
+          refused += 1;
+          if (refused < HOPELESS || refused <= told.done) {
+            take(i, { refused: error.message });
+            if (refused < questions.length) continue;
+          }
+        }
+        stopped = true;
         throw error;
       }
     }
   };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  return answers as Asked[];
+  try {
+    const ends = await Promise.allSettled(Array.from({ length: settings.parallel }, worker));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    return { answers, told };
+  } finally {
+    await memory.close();
+  }
 }
 
-async function remembered(path: string): Promise<Map<string, Asked>> {
-  const known = new Map<string, Asked>();
-  const text = await readFile(path, 'utf8').catch(() => '');
-  for (const line of text.split('\n')) {
+export const planOf = (
+  questions: readonly Question[],
+  tokensOfAnswer: number,
+  files: Plan['files'],
+): Plan => ({
+  questions: questions.length,
+  prompt_tokens: questions
+    .flatMap(({ messages }) => messages)
+    .reduce((sum, { content }) => sum + cl100k().count(content), 0),
+  completion_tokens: questions.length * tokensOfAnswer,
+  files,
+});
+
+const isRefusal = (error: unknown): error is CodedError =>
+  error instanceof CodedError && error.code === 'question_refused';
+
+/** Asks for JSON by a schema until the endpoint says that it knows no such thing. */
+class Structured {
+  #known = true;
+  readonly #ask: AskModel;
+  constructor(ask: AskModel) {
+    this.#ask = ask;
+  }
+
+  async ask(
+    { messages, format }: Question,
+    { model, maxTokens, temperature, seed }: AskSettings,
+  ): Promise<Asked> {
+    const body: ChatBody = {
+      model,
+      messages,
+      max_tokens: maxTokens,
+      temperature,
+      ...(seed === null ? {} : { seed }),
+    };
+    if (format === undefined || !this.#known) return this.#ask(body);
     try {
-      const { key, ...answer } = JSON.parse(line) as Asked & { key: string };
-      known.set(key, answer);
-    } catch {
-      // The last line may be half written, after a crash; it is asked again.
+      return await this.#ask({ ...body, response_format: format });
+    } catch (error) {
+      if (!isRefusal(error) || !/response_format|json_schema|schema/i.test(error.message))
+        throw error;
+      this.#known = false;
+      return this.#ask(body);
     }
+  }
+}
+
+/** What decides an answer; how many are asked at a time does not. */
+const keyOf = (
+  { messages }: Question,
+  { endpoint, model, maxTokens, temperature, seed }: AskSettings,
+) =>
+  createHash('sha256')
+    .update(JSON.stringify([endpoint, model, messages, maxTokens, temperature, seed]))
+    .digest('hex');
+
+async function openMemory(path: string) {
+  const file = await open(path, 'a+');
+  try {
+    const known = await remembered(file);
+    let last: Promise<unknown> = Promise.resolve(); // one write at a time, so that lines stay whole
+    return {
+      known,
+      add: (key: string, answer: Asked) => {
+        const write = last.then(async () => {
+          await file.appendFile(`${JSON.stringify({ key, ...answer })}\n`);
+          await file.datasync();
+        });
+        last = write.catch(() => {}); // the caller sees the failure
+        return write;
+      },
+      close: () => last.then(() => file.close()),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Whole lines; half a line at the end, left by a crash, is cut off and asked again. */
+async function remembered(file: FileHandle): Promise<Map<string, Asked>> {
+  const known = new Map<string, Asked>();
+  const bytes = await file.readFile();
+  const end = bytes.lastIndexOf(0x0a) + 1;
+  if (end < bytes.length) await file.truncate(end);
+  for (const line of bytes.subarray(0, end).toString('utf8').split('\n')) {
+    if (line === '') continue;
+    const { key, ...answer } = JSON.parse(line) as Asked & { key: string };
+    known.set(key, answer);
   }
   return known;
 }

@@ -1,150 +1,107 @@
-// The text of a document with the place of each piece: page, heading or paragraph.
-import { readFile } from 'node:fs/promises';
+// The text of a document with the place of each piece: page, heading or beginning.
+import { createReadStream } from 'node:fs';
 import { extname } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
+import { say as english, type Say } from '../../messages/say.ts';
+import { explain } from '../problems.ts';
+import { decodeToUtf8, detectEncoding, labelOf } from '../read-table/encoding.ts';
+import { firstOf } from '../read-table/source.ts';
+import { TableError } from '../read-table/table.ts';
+import { docxToHtml } from './docx.ts';
+import { htmlPieces } from './html.ts';
+import { licenseIn } from './license.ts';
+import { markdownPieces } from './markdown.ts';
+import { pdfPieces } from './pdf.ts';
 
 export type Piece = { readonly place: string; readonly text: string };
-export type Document = { readonly pieces: readonly Piece[]; readonly license: string | null };
+export type Document = {
+  readonly pieces: readonly Piece[];
+  readonly license: string | null;
+  /** What a reader should know about the reading: pages without text, bytes that are none. */
+  readonly notes: readonly string[];
+};
 
 export const DOCUMENT_TYPES = ['.pdf', '.docx', '.html', '.htm', '.md', '.markdown', '.txt'];
 
-/** Throws CodedError naming the file when its text cannot be read. */
-export async function readDocument(path: string): Promise<Document> {
+/** Throws CodedError with the name that the document is known by when its text cannot be read. */
+export async function readDocument(
+  path: string,
+  name = path,
+  say: Say = english,
+): Promise<Document> {
   const type = extname(path).toLowerCase();
   if (!DOCUMENT_TYPES.includes(type))
     throw new CodedError(
       'unsupported_document',
-      `${path}: documents are ${DOCUMENT_TYPES.join(', ')}; got '${type}'.`,
+      say('documents.other_type', { name, known: DOCUMENT_TYPES.join(', '), type }),
       { param: 'file' },
     );
-  const bytes = await readFile(path);
   let document: Document;
   try {
-    document = await extract(type, bytes);
+    document = await extract(type, path, say);
   } catch (error) {
-    throw new CodedError(
-      'unreadable_document',
-      `${path} cannot be read: ${(error as Error).message}`,
-      {
-        param: 'file',
-        cause: error,
-      },
-    );
+    const reason = reasonOf(error, say);
+    throw new CodedError('unreadable_document', say('documents.unreadable', { name, reason }), {
+      param: 'file',
+      cause: error,
+    });
   }
-  if (document.pieces.every(({ text }) => text.trim() === ''))
+  if (document.pieces.every(({ text }) => !HAS_TEXT.test(text)))
     throw new CodedError(
       'no_text',
-      `${path} holds no text; scanned pages need text recognition first.`,
+      say(type === '.pdf' ? 'documents.no_text_pdf' : 'documents.no_text', { name }),
       { param: 'file' },
     );
   return document;
 }
 
-async function extract(type: string, bytes: Buffer): Promise<Document> {
-  if (type === '.pdf') return pdf(bytes);
+const HAS_TEXT = /[\p{L}\p{N}]/u;
+
+async function extract(type: string, path: string, say: Say): Promise<Document> {
+  if (type === '.pdf') return pdfPieces(path, say);
   if (type === '.docx') {
-    const { default: mammoth } = await import('mammoth');
-    const { value } = await mammoth.extractRawText({ buffer: bytes });
-    return plain(value);
+    const { html, license, notes } = await docxToHtml(path, say);
+    const document = htmlPieces(html);
+    return { ...document, license: license ?? document.license, notes };
   }
-  const text = decode(bytes);
-  if (type === '.html' || type === '.htm') return html(text);
-  if (type === '.md' || type === '.markdown') return markdown(text);
-  return plain(text);
+  const { text, notes } = await textOf(path, type, say);
+  if (type === '.html' || type === '.htm') return { ...htmlPieces(text), notes };
+  if (type === '.md' || type === '.markdown') return { ...markdownPieces(text), notes };
+  return { pieces: [{ place: 'text', text }], license: licenseIn(text), notes };
 }
 
-/** UTF-8, or GB18030 where it is none: what Chinese Windows writes. */
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return new TextDecoder(bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'gb18030').decode(
-      bytes,
-    );
-  }
-}
-
-async function pdf(bytes: Buffer): Promise<Document> {
-  const { extractText, getDocumentProxy } = await import('unpdf');
-  const { text } = await extractText(await getDocumentProxy(new Uint8Array(bytes)), {
-    mergePages: false,
+/** In any encoding that a table may have; a page may name its own. */
+async function textOf(path: string, type: string, say: Say) {
+  const open = () => createReadStream(path) as AsyncIterable<Buffer>;
+  const part = { file: path, open, local: async () => path };
+  const named = type.startsWith('.htm')
+    ? /<meta[^>]+charset\s*=\s*["']?([\w-]+)/i.exec(
+        (await firstOf(open(), 4096)).toString('latin1'),
+      )?.[1]
+    : undefined;
+  const given = named === undefined ? null : labelOf(named);
+  // Many pages are saved in another encoding than they say; what is beyond doubt UTF-8 or marked stays so.
+  const found = await detectEncoding(part).catch((error: unknown) => {
+    if (given === null || !(error instanceof TableError)) throw error;
+    return null;
   });
-  const pieces = text.map((page, i) => ({ place: `page ${i + 1}`, text: page }));
-  return { pieces, license: licenseIn(text.slice(0, 2).join('\n')) };
+  const sure = found !== null && (found.label.startsWith('utf-') || given === null);
+  const encoding = sure ? found : await detectEncoding(part, given ?? undefined);
+  const { chunks, problems } = decodeToUtf8(part, encoding);
+  const bytes: Buffer[] = [];
+  for await (const chunk of chunks) bytes.push(chunk);
+  const text = Buffer.concat(bytes)
+    .toString('utf8')
+    .replace(/^\ufeff/, '');
+  if (text.includes('\0')) throw new Error(say('documents.nul'));
+  return {
+    text: text.replaceAll(/\r\n?/g, '\n'),
+    notes: problems.map((problem) => explain(problem, say).what),
+  };
 }
 
-async function html(source: string): Promise<Document> {
-  const { parse } = await import('node-html-parser');
-  const root = parse(source);
-  const link = root.querySelector('[rel~="license"]');
-  const meta = root.querySelector('meta[name="license"], meta[name="dcterms.license"]');
-  for (const gone of root.querySelectorAll('script, style, nav, header, footer, noscript, form'))
-    gone.remove();
-  const body =
-    root.querySelector('main') ??
-    root.querySelector('article') ??
-    root.querySelector('body') ??
-    root;
-  const license =
-    meta?.getAttribute('content') ?? link?.getAttribute('href') ?? licenseIn(body.structuredText);
-  return { ...plain(body.structuredText), license };
+function reasonOf(error: unknown, say: Say): string {
+  if (error instanceof TableError) return explain(error.problem, say).what;
+  const text = error instanceof Error ? error.message : String(error);
+  return /call stack/.test(text) ? say('documents.deep') : text;
 }
-
-/** A piece for each heading. */
-function markdown(source: string): Document {
-  const front = /^---\n([\s\S]*?)\n---\n/.exec(source);
-  const license = /^license:\s*(.+)$/im.exec(front?.[1] ?? '')?.[1]?.trim() ?? licenseIn(source);
-  const pieces: { place: string; text: string }[] = [{ place: 'beginning', text: '' }];
-  for (const line of source.slice(front?.[0].length ?? 0).split('\n')) {
-    const heading = /^#{1,6}\s+(.*)$/.exec(line)?.[1];
-    if (heading !== undefined) pieces.push({ place: `section "${heading.trim()}"`, text: '' });
-    pieces.at(-1)!.text += `${line}\n`;
-  }
-  return { pieces: pieces.filter(({ text }) => text.trim() !== ''), license };
-}
-
-const plain = (text: string): Document => ({
-  pieces: [{ place: 'text', text }],
-  license: licenseIn(text),
-});
-
-function licenseIn(text: string): string | null {
-  const head = `${text.slice(0, 4000)}\n${text.slice(-4000)}`;
-  return (
-    /SPDX-License-Identifier:\s*([\w.+-]+)/.exec(head)?.[1] ??
-    /\b(CC[ -]BY(?:[ -](?:SA|NC|ND))*[ -]\d\.\d|Apache License,? Version 2\.0|MIT License|CC0)\b/i.exec(
-      head,
-    )?.[1] ??
-    null
-  );
-}
-
-export type Chunk = Piece & { readonly file: string; readonly from: number; readonly to: number };
-
-/** Pieces cut at paragraphs into stretches of about `size` characters; `from` and `to` are characters of
- *  the piece. */
-export function chunksOf(file: string, { pieces }: Document, size: number): Chunk[] {
-  return pieces.flatMap(({ place, text }) => {
-    const chunks: Chunk[] = [];
-    let from = 0;
-    while (from < text.length) {
-      let to = Math.min(text.length, from + size);
-      if (to < text.length) {
-        const window = text.slice(from + Math.floor(size / 2), to);
-        const cut = Math.max(
-          window.lastIndexOf('\n\n'),
-          window.lastIndexOf('。'),
-          window.lastIndexOf('. '),
-        );
-        if (cut >= 0) to = from + Math.floor(size / 2) + cut + 1;
-      }
-      const body = text.slice(from, to).trim();
-      if (body.length >= SHORTEST) chunks.push({ file, place, from, to, text: body });
-      from = to;
-    }
-    return chunks;
-  });
-}
-
-/** Headings and page numbers alone ask for nothing. */
-const SHORTEST = 40;

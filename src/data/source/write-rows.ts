@@ -1,6 +1,7 @@
 // Writes rows to a JSONL file that appears under its name only when it is complete.
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { WriteError } from '../../lib/new-files.ts';
 import { removeOnExit } from './left-over.ts';
 
 export type RowWriter = {
@@ -21,7 +22,7 @@ const FLUSH_CHARACTERS = 1024 * 1024;
 
 export async function rowWriter(path: string): Promise<RowWriter> {
   const partial = `${path}.partial`;
-  const file = await open(partial, 'w');
+  const file = await naming(path, open(partial, 'w'));
   const gone = removeOnExit(partial);
   const hash = createHash('sha256');
   let waiting: string[] = [];
@@ -34,7 +35,7 @@ export async function rowWriter(path: string): Promise<RowWriter> {
     characters = 0;
     bytes += data.length;
     hash.update(data);
-    await writeAll(file, data);
+    await naming(path, writeAll(file, data));
   };
   return {
     get rows() {
@@ -49,11 +50,11 @@ export async function rowWriter(path: string): Promise<RowWriter> {
     async finish() {
       try {
         await flush();
-        await file.sync();
+        await naming(path, file.sync());
       } finally {
         await file.close();
       }
-      await rename(partial, path);
+      await naming(path, rename(partial, path));
       gone();
       return { path, rows, bytes, sha256: hash.digest('hex') };
     },
@@ -63,6 +64,15 @@ export async function rowWriter(path: string): Promise<RowWriter> {
       gone();
     },
   };
+}
+
+/** The system's error says what went wrong; which file it was about, only we know. */
+async function naming<T>(path: string, doing: Promise<T>): Promise<T> {
+  try {
+    return await doing;
+  } catch (error) {
+    throw new WriteError(path, error);
+  }
 }
 
 /** A disk that is nearly full takes less than it was given. */
@@ -87,18 +97,5 @@ export async function writeRowsTo(
 }
 
 export async function writeTextTo(path: string, text: string): Promise<void> {
-  const partial = `${path}.partial`;
-  try {
-    const file = await open(partial, 'w');
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+  await writeRowsTo(path, (writer) => writer.line(text.endsWith('\n') ? text.slice(0, -1) : text));
 }

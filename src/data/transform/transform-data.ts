@@ -1,11 +1,9 @@
 // Carries out a recipe: steps in order over the rows of one file. Writes the result, a manifest beside
 // it, and the map of what was redacted. The same inputs, steps and seed give the same bytes.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
 import { randomStream } from '../../lib/random.ts';
+import { manifestOf, sha256Of, writeManifest } from '../source/manifest.ts';
 import type { SourceOptions } from '../source/rows.ts';
 import { type Written, writeRowsTo, writeTextTo } from '../source/write-rows.ts';
 import { ExpressionError } from './expression.ts';
@@ -23,7 +21,7 @@ import {
 import { highestMarks, Redactor } from './redact.ts';
 import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
 import { collect, type RowSet, rowSetOf, type Scratch, withScratch } from './row-set.ts';
-import type { Manifest, Step } from './steps.ts';
+import type { Step } from './steps.ts';
 
 export type TransformRequest = {
   readonly path: string;
@@ -115,11 +113,13 @@ async function run(
     map = `${output}.redaction.json`;
     await writeTextTo(map, `${JSON.stringify(redactor.used.map, null, 2)}\n`);
   }
-  const manifest = `${output}.manifest.json`;
-  await writeTextTo(
-    manifest,
-    `${JSON.stringify(manifestOf(dirname(manifest), seed, steps, inputs, outputs), null, 2)}\n`,
-  );
+  const { local } = manifestOf(output);
+  const manifest = await writeManifest(output, {
+    seed,
+    steps: steps.map((step) => (step.do === 'mix' ? { ...step, path: local(step.path) } : step)),
+    inputs,
+    outputs,
+  });
   return {
     object: 'tunery.data_transformation',
     steps: reports,
@@ -131,29 +131,6 @@ async function run(
 
 const rowsOf = ({ set, parts }: State) =>
   parts === null ? set.rows : parts.reduce((sum, part) => sum + part.set.rows, 0);
-
-/** Paths are relative to the manifest, so that the folder may move; no time, so that it repeats. */
-function manifestOf(
-  folder: string,
-  seed: number,
-  steps: readonly Step[],
-  inputs: readonly { path: string; sha256: string; rows: number }[],
-  outputs: readonly Written[],
-): Manifest {
-  const local = (path: string) => relative(folder, resolve(path)) || basename(path);
-  return {
-    object: 'tunery.data_manifest',
-    seed,
-    steps: steps.map((step) => (step.do === 'mix' ? { ...step, path: local(step.path) } : step)),
-    inputs: inputs.map(({ path, ...rest }) => ({ path: local(path), ...rest })),
-    outputs: outputs.map(({ path, rows, bytes, sha256 }) => ({
-      path: local(path),
-      rows,
-      bytes,
-      sha256,
-    })),
-  };
-}
 
 const partPath = (output: string, name: string) =>
   join(
@@ -229,7 +206,10 @@ async function mix(
   around: Around,
 ): Promise<Applied> {
   const { seed, scratch, i, inputs, options } = around;
-  const general = await rowSetOf(step.path, scratch, `general-${i}`, { signal: options.signal });
+  const general = await rowSetOf(step.path, scratch, `general-${i}`, {
+    signal: options.signal,
+    say: options.say,
+  });
   inputs.push({ path: step.path, sha256: await sha256Of(step.path), rows: general.rows });
   const [a, b] = step.ratio.split(':').map(Number) as [number, number];
   if (!(a > 0))
@@ -273,14 +253,4 @@ function removed(step: Step, before: RowSet, after: RowSet): number[] {
   if (step.do !== 'dedupe' && step.do !== 'filter') return [];
   const kept = new Set(after.lines);
   return [...before.lines].filter((line) => !kept.has(line)).slice(0, LISTED);
-}
-
-export async function sha256Of(path: string): Promise<string> {
-  if ((await stat(path)).isDirectory())
-    throw new CodedError('invalid_value', `${path} is a folder; a recipe names files.`, {
-      param: 'file',
-    });
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }

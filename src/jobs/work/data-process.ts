@@ -1,19 +1,21 @@
 // Entry of the child that runs a data task: waits for the task, works, reports, ends.
-import { explain } from '../../data/problems.ts';
-import { TableError } from '../../data/read-table/table.ts';
+import type { Asking } from '../../data/documents/ask.ts';
 import { connectParent } from '../../lib/child.ts';
-import { say } from '../../messages/say.ts';
+import { speaker } from '../../messages/say.ts';
 import { type DataTask, type FromData, ToData } from '../data-protocol.ts';
-import { failure } from './failure.ts';
+import { dataFailure } from './data-failure.ts';
+import { modelAbove } from './data-model.ts';
 
 const parent = connectParent<ToData, FromData>((raw) => ToData.parse(raw));
+const model = modelAbove(parent.send);
 // Ctrl-C in a terminal reaches the whole group; the parent decides.
 process.on('SIGINT', () => {});
 
 let answered: (codes: readonly string[]) => void = () => {};
 parent.onMessage((message) => {
   if (message.type === 'answers') answered(message.codes);
-  else void run(message.task).then((code) => process.exit(code));
+  else if (message.type === 'task') void run(message.task).then((code) => process.exit(code));
+  else model.take(message);
 });
 
 export type Told = {
@@ -35,7 +37,7 @@ async function run(task: DataTask): Promise<number> {
     await parent.send({ type: 'result', value: await work(task, told) });
     return 0;
   } catch (error) {
-    await parent.send(failed(error, 'output' in task ? task.output : task.path));
+    await parent.send(dataFailure(error, speaker(task.language ?? 'en')));
     return 1;
   }
 }
@@ -55,22 +57,21 @@ async function work(task: DataTask, told: Told): Promise<unknown> {
       return (await import('./data-convert.ts')).overlapTask(task);
     case 'transform':
       return (await import('./data-transform.ts')).transformTask(task, told);
+    case 'documents':
+      return (await import('../../data/documents/document-rows.ts')).documentRows(
+        task,
+        asking(task),
+      );
+    case 'rationale':
+      return (await import('../../data/documents/rationales.ts')).rationales(task, asking(task));
     default:
       return task satisfies never;
   }
 }
 
-function failed(error: unknown, output: string): FromData {
-  if (error instanceof TableError) {
-    const { what, fix } = explain(error.problem, say);
-    const message = `${error.problem.file}: ${what}. ${fix}`;
-    return { type: 'fail', code: 'unreadable_file', message, param: 'file' };
-  }
-  try {
-    return failure(error, output) as FromData;
-  } catch (bug) {
-    process.stderr.write(`${bug instanceof Error ? bug.stack : String(bug)}\n`);
-    const message = `Unexpected error in Tunery: ${bug instanceof Error ? bug.message : String(bug)}`;
-    return { type: 'fail', code: 'internal', message, param: null };
-  }
-}
+const asking = (task: DataTask): Asking => ({
+  ask: model.ask,
+  onPlan: (plan) => void parent.send({ type: 'plan', plan }),
+  onTold: (told) => void parent.send({ type: 'told', told }),
+  say: speaker(task.language ?? 'en'),
+});
