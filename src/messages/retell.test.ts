@@ -9,10 +9,14 @@ const sentences = (Object.keys(wireEn) as MessageKey[]).filter(
   (key) => !/^(part|reason)\./.test(key),
 );
 const sample = (key: MessageKey) =>
-  Object.fromEntries([...en[key].matchAll(/\{(\w+)\}/g)].map(([, name]) => [name!, `«${name}»`]));
+  Object.fromEntries(
+    [...en[key].matchAll(/\{(\w+)\}/g)].map(([, name]) => [name!, SHAPED[name!] ?? `«${name}»`]),
+  );
+const SHAPED: Record<string, string> = { which: 'training', signal: 'SIGKILL', code: '7' };
 
 test.each(sentences)('%s is known by its words, with what fills its places', (key) => {
-  expect(retell(say(key, sample(key)), chinese)).toBe(chinese(key, sample(key)));
+  const retold = { ...sample(key), ...('which' in sample(key) && { which: '训练' }) };
+  expect(retell(say(key, sample(key)), chinese)).toBe(chinese(key, retold));
 });
 
 test('what is in no catalogue, and whatever an English reader reads, stays as it came', () => {
@@ -39,6 +43,10 @@ test('sentences inside of sentences and lists are retold too', () => {
   const short = say('failure.n_examples', { count: 9, least: 10 });
   expect(retell(say('event.failed', { message: short }), chinese)).toBe(
     '任务失败：训练文件有 9 个样本，至少需要 10 个',
+  );
+  const long = say('failure.rows_too_long', { which: 'training', list: 'line 4 (90 tokens)' });
+  expect(retell(say('event.failed', { message: long }), chinese)).toMatch(
+    /^任务失败：训练文件中有行超过训练上下文长度：第 4 行（90 个 token）。/,
   );
   const remark =
     'The training file: 2 row(s) answer with the question itself (lines 1, 4). Correct or remove them. [echo]';

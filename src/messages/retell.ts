@@ -16,7 +16,18 @@ type Pattern = {
 };
 
 /** Parts that are sentences of the catalogue themselves. */
-const INNER = ['message', 'reason', 'advice', 'how', 'crash', 'remark', 'which', 'problems'];
+const INNER = [
+  'message',
+  'reason',
+  'advice',
+  'how',
+  'crash',
+  'remark',
+  'which',
+  'problems',
+  'kind',
+  'unit',
+];
 /** Parts that are several such, with commas between them. */
 const LISTS = ['list', 'first'];
 
@@ -45,11 +56,13 @@ function part(name: string, text: string, speak: Say): string {
   );
 }
 
-/** The more words of its own a sentence has, the earlier it is tried. */
+/** Tried first: what begins with the most words of its own, then what has the most of them. A place at the
+ *  beginning would take the words of others for its value. */
 function patterns(wanted: (key: string) => boolean): Pattern[] {
   const keys = (Object.keys(en) as MessageKey[]).filter(wanted);
-  const literal = (key: MessageKey) => en[key].replace(/\{\w+\}/g, '').length;
-  return keys.toSorted((a, b) => literal(b) - literal(a)).map(patternOf);
+  const begins = (key: MessageKey) => en[key].split('{')[0]!.length;
+  const words = (key: MessageKey) => en[key].replace(/\{\w+\}/g, '').length;
+  return keys.toSorted((a, b) => begins(b) - begins(a) || words(b) - words(a)).map(patternOf);
 }
 
 function patternOf(key: MessageKey): Pattern {
@@ -59,10 +72,17 @@ function patternOf(key: MessageKey): Pattern {
     const known = names.indexOf(name);
     if (known >= 0) return `\\${known + 1}`;
     names.push(name);
-    return '(.+?)';
+    return `(${SHAPES[name] ?? '.+?'})`;
   });
   return { key, regex: new RegExp(`^${source}$`, 's'), names };
 }
+
+/** What stands in these places is of a known shape; elsewhere it may be anything. */
+const SHAPES: Readonly<Record<string, string>> = {
+  which: 'training|validation',
+  signal: '\\w+',
+  code: '\\w+',
+};
 
 // Made when the first sentence comes: who reads English never needs them.
 const once = (make: () => Pattern[]) => {

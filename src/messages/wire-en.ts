@@ -11,6 +11,9 @@ export const wireEn = {
   'event.waiting_one': 'Waiting: 1 job ahead',
   'event.waiting': 'Waiting: {ahead} jobs ahead',
   'event.started': 'Fine-tuning job started',
+  'event.mixed':
+    'Mixed {general} general rows with {own} rows of the training file: 1:{drawn}, asked for {ratio}',
+  'event.order': 'Epoch {epoch}/{epochs}: rows in the order {list} (all of it: {digest})',
   'event.engine': 'Engine ready in {seconds} s: {precision}, {threads} threads.',
   'event.before': 'Before training: {list}',
   'event.step': 'Step {step}/{total}: {list}',
@@ -51,6 +54,7 @@ export const wireEn = {
   'part.and_more': '{first} and {count} more',
   'part.training': 'training',
   'part.validation': 'validation',
+  'part.general': 'general',
   'part.process': 'The {kind} process {how}',
   // As describeExit in src/lib/child.ts says it, which may not import this.
   'part.killed': 'was killed by {signal}',
@@ -60,6 +64,12 @@ export const wireEn = {
   'part.key_unknown': 'This server knows no such key',
   'part.key_revoked': 'This key was revoked',
   'part.key_expired': 'This key was valid for a limited time, which has passed',
+  'part.number': 'number',
+  'part.int': 'int',
+  'part.string': 'string',
+  'part.array': 'array',
+  'part.characters': 'characters',
+  'part.items': 'items',
   'part.base_models': 'Base models here: {known}.',
   'part.no_base_models':
     'There are no base models yet: get one with `tunery models pull`, or name a folder with --models-dir.',
@@ -71,6 +81,8 @@ export const wireEn = {
   'failure.model_missing':
     "The model '{model}' that this job trains further is gone. Create the job again with another model.",
   'failure.invalid_file': 'The job failed due to an invalid {which} file. {problems}',
+  'failure.too_few_general_rows':
+    'A ratio of {ratio} needs {wanted} general rows for {own} rows of the training file; the general file has {there}. Use a smaller ratio, or a larger general file.',
   'failure.n_examples':
     'Training file has {count} example(s), but must have at least {least} examples',
   'failure.rows_too_long':
@@ -115,6 +127,8 @@ export const wireEn = {
   'refusal.no_base_model': "The model '{model}' does not exist. {advice}",
   'refusal.training_file': 'invalid training_file: {id}. {reason}',
   'refusal.validation_file': 'invalid validation_file: {id}. {reason}',
+  'refusal.general_pair': "'general_file' and 'general_ratio' belong together.",
+  'refusal.general_file': 'invalid tunery.general_file: {id}. {reason}',
   'refusal.no_such_file': 'There is no such file; upload one with purpose fine-tune.',
   'refusal.purpose': "Its purpose is '{purpose}'; upload it with purpose fine-tune.",
   'refusal.job_state': "Job {id} is '{status}' and cannot be {verb}.",

@@ -326,7 +326,8 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 const SHOWN = 80; // characters of a value that an error repeats
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON has no word for Infinity, which 1e999 becomes.
+  const text = (typeof value === 'number' ? null : JSON.stringify(value)) ?? String(value);
   return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}… (${text.length} characters)`;
 }
 
