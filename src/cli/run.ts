@@ -2,6 +2,8 @@
 // sentence on stderr and an exit code. Knows no `process`: main.ts hands the streams in.
 import { readFileSync } from 'node:fs';
 import { defineCommand, runCommand } from 'citty';
+import { CodedError } from '../lib/coded-error.ts';
+import { WriteError } from '../lib/new-files.ts';
 import { languageOf, parseLanguage, type Say, speaker } from '../messages/say.ts';
 import type { Cli } from './cli.ts';
 import { type AnyCommand, checkArguments, findCommand, type LazyCommand } from './command-line.ts';
@@ -31,7 +33,7 @@ export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): P
     await runCommand(found.command, { rawArgs: [...found.args] });
     return 0;
   } catch (error) {
-    return report(streams.signal.aborted ? interrupted(error, say) : error, json, streams);
+    return report(streams.signal.aborted ? interrupted(error, say) : error, json, streams, say);
   }
 }
 
@@ -78,14 +80,33 @@ function takeLanguage(argv: readonly string[], say: Say): { say: Say; rest: stri
   return { say: speaker(language), rest: argv.toSpliced(at, inline ? 1 : 2) };
 }
 
-function report(error: unknown, json: boolean, { stderr }: Pick<Cli, 'stderr'>): number {
-  const failure = error instanceof Failure ? error : null;
-  if (json) {
-    const { code = null, param = null, message = reasonOf(error) } = failure ?? {};
-    stderr.write(`${JSON.stringify({ error: { message, code, param } })}\n`);
-  } else if (failure !== null) stderr.write(`${failure.message}\n`);
-  else stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  return failure?.exitCode ?? 1;
+function report(
+  error: unknown,
+  json: boolean,
+  { stderr, env }: Pick<Cli, 'stderr' | 'env'>,
+  say: Say,
+): number {
+  const failure = error instanceof Failure ? error : unexpected(error, say);
+  const { code, param, message, exitCode } = failure;
+  if (json) stderr.write(`${JSON.stringify({ error: { message, code, param } })}\n`);
+  else stderr.write(`${message}\n`);
+  // For whoever mends it; a user cannot do anything with it.
+  if (failure !== error && /^(trace|debug)$/.test(env['TUNERY_LOG'] ?? ''))
+    stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitCode;
+}
+
+/** What no command has words for: a file that cannot be written, or a fault of ours. */
+function unexpected(error: unknown, say: Say): Failure {
+  if (error instanceof WriteError)
+    return new Failure(say('error.write', { path: error.path, reason: reasonOf(error) }), {
+      code: 'output_not_writable',
+    });
+  if (error instanceof CodedError)
+    return new Failure(error.message, { code: error.code, param: error.param });
+  const reason = reasonOf(error);
+  const message = 'syscall' in Object(error) ? reason : say('error.unexpected', { reason });
+  return new Failure(message, { code: 'internal', cause: error });
 }
 
 /** After Ctrl-C any error is the end that was asked for, unless a command has words of its own. */

@@ -7,11 +7,10 @@ import type { FixResult } from '../../data/check/fix.ts';
 import type { Report } from '../../data/check/report.ts';
 import { reportText } from '../../data/check/report-text.ts';
 import type { Question } from '../../jobs/data-protocol.ts';
-import { type Language, parseLanguage } from '../../messages/say.ts';
 import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { repeated } from '../command-line.ts';
-import { input, modelFlags, modelPath, runTask, withInput } from '../data-input.ts';
+import { input, languageOf, modelFlags, modelPath, runTask, withInput } from '../data-input.ts';
 import { Failure, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 
@@ -80,7 +79,7 @@ export function checkCommand(cli: Cli) {
               args.fix === true
                 ? { output, validOutput: valid === null ? null : mended(valid), fill }
                 : null,
-            language: languageOfCli(cli),
+            language: languageOf(cli),
           },
           (questions) => asked(cli, questions, args.quiet === true),
         )) as { readonly report: Report; readonly fixed: readonly FixResult[] };
@@ -94,8 +93,6 @@ export function checkCommand(cli: Cli) {
     },
   });
 }
-
-export const languageOfCli = ({ say }: Cli): Language => parseLanguage(say('cli.language')) ?? 'en';
 
 function print(
   cli: Cli,

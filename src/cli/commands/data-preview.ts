@@ -61,10 +61,18 @@ export function previewCommand(cli: Cli) {
         await writeTextTo(resolve(args.html), previewHtml(rows, say, tokens));
         note(cli, say('written', { path: args.html }));
       }
-      if (args.json === true) return printJson(cli, { object: 'tunery.data_preview', data: rows });
       const terminal = cli.stdout.isTTY === true && cli.env['NO_COLOR'] === undefined;
       const color = args.color === 'always' || (args.color === 'auto' && terminal);
-      for (const line of previewText(rows, say, { color, tokens })) printLine(cli, line);
+      if (args.json === true) printJson(cli, { object: 'tunery.data_preview', data: rows });
+      else for (const line of previewText(rows, say, { color, tokens })) printLine(cli, line);
+      const missing = numbers?.filter((number) => !rows.some(({ row }) => row === number)) ?? [];
+      if (missing.length > 0)
+        throw new Failure(say('preview.missing', { rows: missing.join(', ') }), {
+          code: 'no_such_row',
+          param: 'rows',
+        });
+      const bad = rows.filter(({ problem }) => problem !== null).length;
+      if (bad > 0) throw new Failure(say('preview.problems', { count: bad }), { code: 'bad_rows' });
     },
   });
 }

@@ -200,7 +200,7 @@ class Pass {
     for await (const item of this.#source.items(signal)) {
       if (item.kind === 'problem') {
         this.faults.add(item, item.column);
-        if (item.line > 0 && item.level === 'error') this.#rows += 1;
+        if (item.line > 0 && item.level === 'error' && !item.repaired) this.#rows += 1;
         continue;
       }
       this.#rows += 1;

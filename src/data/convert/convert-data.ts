@@ -2,6 +2,8 @@
 import { extname } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
 import { randomStream } from '../../lib/random.ts';
+import { say as inEnglish, type Say } from '../../messages/say.ts';
+import { type BadRow, badRow, badRows, MOST_BAD } from '../source/bad-rows.ts';
 import { openSource } from '../source/rows.ts';
 import { mapTexts } from '../source/texts.ts';
 import { type RowWriter, type Written, writeRowsTo } from '../source/write-rows.ts';
@@ -38,11 +40,11 @@ export type Converted = Written & {
   readonly skipped: readonly BadRow[];
   readonly placeholders_left: number;
 };
-type BadRow = { readonly line: number; readonly path: string; readonly reason: string };
 
 export async function convertData(
   request: ConvertRequest,
   onRows: (rows: number) => void = () => {},
+  say: Say = inEnglish,
 ): Promise<Converted> {
   const registry = /(^|[/\\])dataset_info[^/\\]*\.json$/.test(request.path)
     ? await registeredSet(request.path, request.set)
@@ -54,6 +56,7 @@ export async function convertData(
   const source = await openSource(registry?.path ?? request.path, request);
   const losses = new Map<string, Loss & { rows: number }>();
   const skipped: BadRow[] = [];
+  const unsure = new Set<number>();
   let shape: Shape | null = request.from;
   let read = 0;
   let left = 0;
@@ -65,7 +68,7 @@ export async function convertData(
     if (found === null)
       throw new ShapeError(
         '',
-        `no form that is known; keys: ${Object.keys(Object(renamed)).slice(0, 8).join(', ')}`,
+        say('rows.no_form', { keys: Object.keys(Object(renamed)).slice(0, 8).join(', ') || '–' }),
       );
     shape ??= found;
     const { sample, lost } = readSample(found, renamed);
@@ -78,25 +81,26 @@ export async function convertData(
     if (written.row !== null && LEFT.test(JSON.stringify(written.row))) left += 1;
     return written.row;
   };
-  const bad = (line: number, path: string, reason: string) => {
-    skipped.push({ line, path, reason });
-    if (!request.skipBad && skipped.length >= MOST_BAD) throw badRows(skipped);
+  const bad = (row: BadRow) => {
+    skipped.push(row);
+    if (!request.skipBad && skipped.length >= MOST_BAD) throw refused();
   };
+  const refused = () => badRows(source.name, skipped, 'rows.convert_fix', say);
   try {
     const written = await writeRowsTo(request.output, async (writer) => {
       const sink = rowSink(request, writer);
       for await (const item of source.items()) {
         if (item.kind === 'problem') {
-          if (item.level === 'error')
-            bad(
-              item.line,
-              item.path,
-              Object.values(item.params).length > 0
-                ? `${item.key}: ${Object.values(item.params).join(', ')}`
-                : item.key,
-            );
+          if (item.level !== 'error') continue;
+          const row = badRow(source.name, item, say);
+          // Of lines in another encoding only the first few are named: no telling what to leave out.
+          if (item.key === 'data.mixed_encodings')
+            throw badRows(source.name, [row], 'rows.other_lines', say);
+          if (item.repaired) unsure.add(item.line);
+          bad(row);
           continue;
         }
+        if (unsure.has(item.line)) continue;
         read += 1;
         if (read % 10_000 === 0) onRows(read);
         try {
@@ -104,10 +108,11 @@ export async function convertData(
           if (row !== null) await sink.row(row);
         } catch (error) {
           if (!(error instanceof ShapeError)) throw error;
-          bad(item.line, error.path, error.message);
+          const { path, message: reason } = error;
+          bad({ line: item.line, column: null, file: null, path, reason });
         }
       }
-      if (!request.skipBad && skipped.length > 0) throw badRows(skipped);
+      if (!request.skipBad && skipped.length > 0) throw refused();
       rows = await sink.end();
     });
     return {
@@ -126,21 +131,7 @@ export async function convertData(
   }
 }
 
-const MOST_BAD = 100;
 const LEFT = /\{\{\s*(?:name|author)\s*\}\}|<(?:NAME|AUTHOR)>/;
-
-function badRows(rows: readonly BadRow[]): CodedError {
-  const some = rows
-    .slice(0, 5)
-    .map(({ line, path, reason }) => `line ${line}${path === '' ? '' : `, ${path}`}: ${reason}`);
-  const more = rows.length > some.length ? ` (and ${rows.length - some.length} more)` : '';
-  return new CodedError(
-    'bad_rows',
-    `Nothing was written, because some rows cannot be converted. ${some.join('; ')}${more}. ` +
-      'Correct them, or leave them out with --skip-bad.',
-    { param: 'file' },
-  );
-}
 
 function count(losses: Map<string, Loss & { rows: number }>, { key, params }: Loss): void {
   const named = params['key'];

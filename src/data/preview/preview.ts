@@ -1,11 +1,13 @@
 // What the model will see of a row: the rendered text in stretches, each with whether it is learned.
 // Computed from the very ids and weights that training gets.
+import { say as inEnglish, type Say } from '../../messages/say.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { readSample } from '../convert/read.ts';
 import { type Sample, shapeOf } from '../convert/shapes.ts';
+import { explain } from '../problems.ts';
 import { renderRow, type Voice } from '../render.ts';
 import type { Row } from '../row.ts';
-import { openSource, type SourceOptions } from '../source/rows.ts';
+import { openSource, type SourceOptions, type SourceProblem } from '../source/rows.ts';
 
 export type Stretch = {
   readonly text: string;
@@ -26,9 +28,10 @@ export type Rendering = {
 };
 export type PreviewRow = {
   readonly line: number;
+  /** From 1; 0 for a fault of the file, or of a record that is none of its rows. */
   readonly row: number;
   readonly renderings: readonly Rendering[];
-  /** Why there is nothing to show. */
+  /** Why there is nothing to show, and what to do. */
   readonly problem: string | null;
 };
 
@@ -41,33 +44,41 @@ export async function previewData(
   contextLength: number,
   options: SourceOptions,
 ): Promise<readonly PreviewRow[]> {
+  const { say = inEnglish } = options;
   const source = await openSource(path, options);
   const rows: PreviewRow[] = [];
   const last = wanted === null ? count : Math.max(...wanted);
+  let lastLine = Number.POSITIVE_INFINITY;
   try {
     for await (const item of source.items()) {
-      if (item.kind === 'row' || item.example > 0) {
-        const chosen = wanted === null || wanted.includes(item.example);
-        if (chosen)
-          rows.push({
-            line: item.line,
-            row: item.example,
-            ...(item.kind === 'row'
-              ? previewOf(item.value, voice, contextLength)
-              : { renderings: [], problem: item.key.slice('data.'.length) }),
-          });
-        if (item.example >= last) break;
-      }
+      const { line, example: row } = item;
+      if (item.kind === 'problem') {
+        if (item.level === 'error' && (row === 0 || wanted === null || wanted.includes(row)))
+          rows.push({ line, row, renderings: [], problem: problemText(item, say) });
+      } else if (wanted === null || wanted.includes(row))
+        rows.push({ line, row, ...previewOf(item.value, voice, contextLength, say) });
+      if (row < last) continue;
+      lastLine = line;
+      break;
     }
-    return rows;
+    // The reader of tables tells all its problems first, also those far behind the rows that are shown.
+    return rows.filter(({ row, line }) => row > 0 || line <= lastLine);
   } finally {
     await source.close();
   }
 }
 
-function previewOf(value: unknown, voice: Voice, contextLength: number) {
+function problemText(item: SourceProblem, say: Say): string {
+  const { what, fix } = explain(item, say);
+  return `${item.file === null ? '' : `${item.file}: `}${what}. ${fix}`;
+}
+
+function previewOf(value: unknown, voice: Voice, contextLength: number, say: Say) {
   const shape = shapeOf(value);
-  if (shape === null) return { renderings: [], problem: 'unknown_format' };
+  if (shape === null) {
+    const keys = Object.keys(Object(value)).slice(0, 8).join(', ') || '–';
+    return { renderings: [], problem: say('rows.no_form', { keys }) };
+  }
   try {
     const { sample } = readSample(shape, value);
     return { renderings: renderings(sample, voice, contextLength), problem: null };

@@ -16,13 +16,23 @@ export function* previewText(
   options: ShowOptions,
 ): Generator<string> {
   for (const { row, line, renderings, problem } of rows) {
-    if (problem !== null) yield speak('preview.problem', { row, line, problem });
+    if (problem !== null) yield problemLine({ row, line, problem }, speak);
     for (const rendering of renderings) {
       yield head(row, line, rendering, speak);
       yield rendering.stretches.map((stretch) => colored(stretch, options)).join('');
       yield '';
     }
   }
+}
+
+function problemLine(
+  { row, line, problem }: { row: number; line: number; problem: string },
+  speak: Say,
+): string {
+  if (row > 0) return speak('preview.problem', { row, line, problem });
+  return line === 0
+    ? problem
+    : speak('preview.place_problem', { place: speak('rows.place', { line }), problem });
 }
 
 const head = (row: number, line: number, { part, tokens, learned, cut }: Rendering, speak: Say) =>
@@ -41,7 +51,7 @@ export function previewHtml(rows: readonly PreviewRow[], speak: Say, tokens: boo
   const body = rows.flatMap(({ row, line, renderings, problem }) => [
     ...(problem === null
       ? []
-      : [`<p class="error">${escapeHtml(speak('preview.problem', { row, line, problem }))}</p>`]),
+      : [`<p class="error">${escapeHtml(problemLine({ row, line, problem }, speak))}</p>`]),
     ...renderings.map(
       (rendering) =>
         `<h2>${escapeHtml(head(row, line, rendering, speak))}</h2><pre>${rendering.stretches

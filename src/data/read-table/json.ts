@@ -61,13 +61,15 @@ function* rowOf(piece: JsonPiece, file: string, row: number, limits: Limits): Ge
     const reason = `"${piece.text}" follows the end of the list`;
     return yield problem(file, line, 'data.not_json', { reason });
   }
-  if (piece.kind === 'too-long') {
-    const params = { bytes: piece.length, limit: limits.recordBytes };
-    return yield problem(file, line, 'data.line_too_long', params);
-  }
   if (piece.kind === 'open') {
     const raw = excerpt(piece.bytes.subarray(0, 4000).toString());
     return yield problem(file, line, 'data.truncated', {}, { raw });
+  }
+  const bytes = piece.kind === 'too-long' ? piece.length : piece.bytes.length;
+  // However its text is spread over the row: as one line it could not be uploaded.
+  if (piece.kind === 'too-long' || bytes > limits.cellCharacters) {
+    const params = { bytes, limit: limits.cellCharacters };
+    return yield problem(file, line, 'data.line_too_long', params);
   }
   if (piece.depth > limits.depth) {
     const params = { depth: piece.depth, limit: limits.depth };

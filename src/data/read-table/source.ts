@@ -1,11 +1,13 @@
 // From what the user named to the files that hold rows: unpacks gzip and zip, walks directories, spools
 // streams to disk, so that everything further on can be opened twice. Knows no format but archives.
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { lstat, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { WriteError } from '../../lib/new-files.ts';
+import { removeOnExit } from '../source/left-over.ts';
 import { filesUnder, TABLES } from './directory.ts';
 import { type Limits, TableError, type TableProblem } from './table.ts';
 import { readEntry, type ZipEntry, zipEntries } from './zip.ts';
@@ -197,13 +199,17 @@ async function firstBytes(path: string, length: number): Promise<Buffer> {
   }
 }
 
-async function statOf(path: string) {
+/** Throws TableError where there is nothing at the path. */
+export async function statOf(path: string) {
   try {
     return await stat(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new TableError(path, 'data.no_file');
-    if (code === 'ELOOP') throw new TableError(path, 'data.symlink_loop', { path });
+    if (code === 'ENOENT') {
+      const link = await lstat(path).catch(() => null);
+      throw new TableError(path, link === null ? 'data.no_file' : 'data.link_nowhere');
+    }
+    if (code === 'ELOOP') throw new TableError(path, 'data.link_circle');
     throw error;
   }
 }
@@ -216,22 +222,36 @@ async function* toBuffers(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
 /** Temporary copies, deleted together. */
 class Spool {
   #folder: Promise<string> | null = null;
+  #gone = () => {};
   #files = 0;
   readonly #signal: AbortSignal | undefined;
   constructor(signal: AbortSignal | undefined) {
     this.#signal = signal;
   }
   async keep(name: string, bytes: AsyncIterable<Buffer>): Promise<string> {
-    this.#folder ??= mkdtemp(join(tmpdir(), 'tunery-table-'));
+    this.#folder ??= this.#make();
     this.#files += 1;
     const extension = /\.\w{1,8}$/.exec(basename(name))?.[0] ?? '';
     const path = join(await this.#folder, `${this.#files}${extension}`);
     const options = this.#signal === undefined ? {} : { signal: this.#signal };
-    await pipeline(bytes, createWriteStream(path), options);
+    const file = createWriteStream(path);
+    try {
+      await pipeline(bytes, file, options);
+    } catch (error) {
+      throw error === file.errored && 'syscall' in Object(error)
+        ? new WriteError(path, error)
+        : error;
+    }
     return path;
+  }
+  async #make(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'tunery-table-'));
+    this.#gone = removeOnExit(folder);
+    return folder;
   }
   async close(): Promise<void> {
     if (this.#folder !== null) await rm(await this.#folder, { recursive: true, force: true });
+    this.#gone();
     this.#folder = null;
   }
 }

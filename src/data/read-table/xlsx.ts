@@ -75,7 +75,8 @@ function* rows(sheet: WorkSheet, name: string, file: string, limits: Limits): Ge
   const first = data.findIndex((cells) => !isEmpty(cells));
   if (first < 0) throw new TableError(file, 'data.empty_sheet', { sheet: name });
   yield* fillMerged(sheet, data, name, file);
-  const width = Math.max(...data.slice(first, last + 1).map((cells) => usedWidth(cells ?? [])));
+  let width = 0;
+  for (const cells of data) width = Math.max(width, usedWidth(cells ?? []));
   const head = Array.from({ length: width }, (_, i) => textOf(data[first]?.[i]));
   const { names, twice } = headerNames(head);
   for (const column of twice)

@@ -2,18 +2,20 @@
 // whatever else there is (tables, archives, folders, JSON lists) is first spooled to JSONL, so that
 // what comes after can go back to a row's bytes.
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Params } from '../../messages/say.ts';
+import type { Params, Say } from '../../messages/say.ts';
 import { MAX_LINE_BYTES, readLines } from '../lines.ts';
 import { finding, type Problem, type ProblemKey } from '../problems.ts';
+import { depthOf } from '../read-table/json-values.ts';
 import { readTable, type TableOptions } from '../read-table/read-table.ts';
+import { statOf } from '../read-table/source.ts';
+import { DEFAULT_LIMITS, type TableProblem } from '../read-table/table.ts';
 import { jsonErrorAt } from './json-error.ts';
 import { doubledKey } from './keys.ts';
 import { removeOnExit } from './left-over.ts';
+import { writeRowsTo } from './write-rows.ts';
 
 export type SourceRow = {
   readonly kind: 'row';
@@ -27,8 +29,14 @@ export type SourceRow = {
   readonly text: string;
   readonly value: unknown;
 };
-/** `column` from 1, where the fault has one. */
-export type SourceProblem = Problem & { readonly column: number | null };
+export type SourceProblem = Problem & {
+  /** From 1, where the fault has one. */
+  readonly column: number | null;
+  /** Where the input is several files: the one that is meant. */
+  readonly file: string | null;
+  /** The row follows all the same, mended as the message says. */
+  readonly repaired: boolean;
+};
 export type SourceItem = SourceRow | SourceProblem;
 
 export type Source = {
@@ -46,6 +54,8 @@ export type Source = {
 
 export type SourceOptions = Pick<TableOptions, 'encoding' | 'sheet'> & {
   readonly signal?: AbortSignal | undefined;
+  /** Language of errors that name rows; English without it. */
+  readonly say?: Say | undefined;
 };
 
 /** JSON lists up to this size are read whole; beyond, through the streaming reader of tables. */
@@ -53,10 +63,11 @@ const WHOLE_JSON_BYTES = 64 * 1024 * 1024;
 
 /** Throws TableError or the system's error when the input cannot be read at all. */
 export async function openSource(path: string, options: SourceOptions = {}): Promise<Source> {
-  const { size } = await stat(path);
+  const found = await statOf(path);
   const name = basename(path);
-  const direct = options.encoding === undefined && /\.(jsonl|ndjson)$/i.test(name);
-  if (direct)
+  // A folder may be called anything.
+  const plain = found.isFile() && options.encoding === undefined;
+  if (plain && /\.(jsonl|ndjson)$/i.test(name))
     return {
       path,
       name,
@@ -67,7 +78,7 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
       close: async () => {},
     };
   const whole =
-    /\.json$/i.test(name) && size <= WHOLE_JSON_BYTES && options.encoding === undefined
+    plain && /\.json$/i.test(name) && found.size <= WHOLE_JSON_BYTES
       ? listIn(await readFile(path))
       : null;
   const folder = await mkdtemp(join(tmpdir(), 'tunery-rows-'));
@@ -95,8 +106,9 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
   }
 }
 
-/** The list a JSON file is, or that its only key holds; null for anything else. */
+/** The list a JSON file is; null for anything else. */
 function listIn(bytes: Buffer): readonly unknown[] | null {
+  if (depthOf(bytes) > DEFAULT_LIMITS.depth) return null; // the reader of tables names the row
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''));
@@ -110,49 +122,45 @@ type Spooled = {
   readonly format: string;
   /** Source line of each spooled row. */
   readonly lines: readonly number[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly SourceProblem[];
 };
 
 async function spoolList(list: readonly unknown[], output: string): Promise<Spooled> {
-  const write = await writer(output);
-  for (const item of list) await write.line(JSON.stringify(item));
-  await write.end();
+  await writeRowsTo(output, async (writer) => {
+    for (const item of list) await writer.line(JSON.stringify(item));
+  });
   return { format: 'json', lines: list.map((_, i) => i + 1), problems: [] };
 }
 
 async function spoolTable(path: string, output: string, options: SourceOptions): Promise<Spooled> {
   const table = await readTable({ path }, options);
+  const several = table.parts.length > 1;
+  const lines: number[] = [];
+  const problems: SourceProblem[] = [];
   try {
-    const write = await writer(output);
-    const lines: number[] = [];
-    const problems: Problem[] = [];
-    for await (const item of table.items) {
-      if (item.kind === 'problem') problems.push(item);
-      else {
-        lines.push(item.line);
-        await write.line(JSON.stringify(item.values));
+    await writeRowsTo(output, async (writer) => {
+      for await (const item of table.items) {
+        if (item.kind === 'problem') problems.push(fromTable(item, several));
+        else {
+          lines.push(item.line);
+          await writer.line(JSON.stringify(item.values));
+        }
       }
-    }
-    await write.end();
+    });
     return { format: table.format, lines, problems };
   } finally {
     await table.close();
   }
 }
 
-async function writer(path: string) {
-  const stream = createWriteStream(path);
-  await once(stream, 'open');
-  return {
-    line: async (text: string) => {
-      if (!stream.write(`${text}\n`)) await once(stream, 'drain');
-    },
-    end: async () => {
-      stream.end();
-      await once(stream, 'close');
-    },
-  };
-}
+const fromTable = (
+  { file, repaired, kind, level, line, example, path, key, params }: TableProblem,
+  several: boolean,
+): SourceProblem => ({
+  ...{ kind, level, line, example, path, key, params, repaired },
+  column: null,
+  file: several ? file : null,
+});
 
 const problem = (
   line: number,
@@ -167,21 +175,22 @@ const problem = (
   example,
   ...finding('', key, params),
   column,
+  file: null,
+  repaired: false,
 });
 
 async function* jsonlItems(
   path: string,
   lines: readonly number[] | null,
-  problems: readonly Problem[],
+  problems: readonly SourceProblem[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SourceItem> {
-  for (const item of problems) yield { ...item, column: null };
+  yield* problems;
   let example = 0;
   let seen = 0;
   for await (const line of readLines(path)) {
     if (line.kind === 'utf16') return yield problem(0, 0, 'data.utf16');
-    if (line.kind === 'packed')
-      return yield problem(0, 0, 'data.packed', { format: line.format });
+    if (line.kind === 'packed') return yield problem(0, 0, 'data.packed', { format: line.format });
     if (line.kind === 'bom') {
       yield { ...problem(0, 0, 'data.bom'), level: 'note' };
       continue;
@@ -221,9 +230,23 @@ function parsed(line: number, example: number, { text, offset, bytes }: TextLine
     const reason = (error as Error).message.replace(/( in JSON)? at position.*$/, '');
     return problem(line, example, 'data.not_json', { reason }, column);
   }
+  if (isDeep(text)) {
+    const limit = DEFAULT_LIMITS.depth;
+    return problem(line, example, 'data.too_deep', { depth: depthOf(Buffer.from(text)), limit });
+  }
   const key = doubledKey(text, value);
   if (key !== null) return problem(line, example, 'data.doubled_key', { key });
   return { kind: 'row', line, example, offset, bytes, text, value };
+}
+
+/** Counting brackets is quick; only a line with many of them is walked. */
+function isDeep(text: string): boolean {
+  const { depth: limit } = DEFAULT_LIMITS;
+  let brackets = 0;
+  for (const bracket of '{[')
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
+      if (++brackets > limit) return depthOf(Buffer.from(text)) > limit;
+  return false;
 }
 
 /** The text of rows at known places, for a second look. */

@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CodedError } from '../../lib/coded-error.ts';
+import { say as inEnglish } from '../../messages/say.ts';
+import { type BadRow, badRow, badRows, MOST_BAD } from '../source/bad-rows.ts';
 import { removeOnExit } from '../source/left-over.ts';
 import { openSource, rowReader, type SourceOptions } from '../source/rows.ts';
 import { rowWriter } from '../source/write-rows.ts';
@@ -92,27 +93,17 @@ export async function rowSetOf(
   name: string,
   options: SourceOptions,
 ): Promise<RowSet> {
+  const { say = inEnglish } = options;
   const source = await openSource(input, options);
+  const bad: BadRow[] = [];
   try {
     return await collect(scratch, name, async (add) => {
       for await (const item of source.items(options.signal)) {
         if (item.kind === 'row') await add(JSON.stringify(item.value), item.line);
-        else if (item.level === 'error' && item.line > 0)
-          throw new CodedError(
-            'bad_rows',
-            `Line ${item.line} of ${source.name} cannot be read (${item.key.slice('data.'.length)}). ` +
-              'Run: tunery data check FILE --fix',
-            { param: 'file' },
-          );
-        else if (item.level === 'error')
-          throw new CodedError(
-            'bad_rows',
-            `${source.name} cannot be read (${item.key.slice('data.'.length)}).`,
-            {
-              param: 'file',
-            },
-          );
+        else if (item.level === 'error') bad.push(badRow(source.name, item, say));
+        if (bad.length >= MOST_BAD) break;
       }
+      if (bad.length > 0) throw badRows(source.name, bad, 'rows.transform_fix', say);
     });
   } finally {
     await source.close();

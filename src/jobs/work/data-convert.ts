@@ -9,6 +9,7 @@ import { TARGETS } from '../../data/convert/write.ts';
 import { type PreviewRow, previewData } from '../../data/preview/preview.ts';
 import { openSource } from '../../data/source/rows.ts';
 import { CodedError } from '../../lib/coded-error.ts';
+import { speaker } from '../../messages/say.ts';
 import { openModel } from '../../weights/model-file.ts';
 import type { ConvertTask, OverlapTask, PreviewTask } from '../data-protocol.ts';
 import type { Told } from './data-process.ts';
@@ -24,6 +25,7 @@ export function convertTask(task: ConvertTask, told: Told): Promise<Converted> {
       options: { system, separator, stop },
     },
     (rows) => void told.send({ type: 'progress', stage: 'rows', rows, file: task.path }),
+    speaker(task.language ?? 'en'),
   );
 }
 
@@ -45,7 +47,9 @@ export async function previewTask(task: PreviewTask): Promise<readonly PreviewRo
   try {
     const context =
       task.contextLength ?? Math.min(model.config.contextLength, LONGEST_DEFAULT_CONTEXT);
-    return await previewData(task.path, task.rows, task.count, await voiceOf(model), context, task);
+    const options = { ...task, say: speaker(task.language ?? 'en') };
+    const voice = await voiceOf(model);
+    return await previewData(task.path, task.rows, task.count, voice, context, options);
   } finally {
     await model.close();
   }

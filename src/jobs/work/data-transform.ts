@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Step } from '../../data/transform/steps.ts';
 import { type Transformed, transformData } from '../../data/transform/transform-data.ts';
 import { CodedError } from '../../lib/coded-error.ts';
+import { speaker } from '../../messages/say.ts';
 import type { TransformTask } from '../data-protocol.ts';
 import type { Told } from './data-process.ts';
 
@@ -12,7 +13,8 @@ export function transformTask(task: TransformTask, told: Told): Promise<Transfor
     throw new CodedError('invalid_steps', `The steps are wrong: ${z.prettifyError(steps.error)}`, {
       param: 'steps',
     });
-  return transformData({ ...task, steps: steps.data }, task, (step) => {
+  const options = { ...task, say: speaker(task.language ?? 'en') };
+  return transformData({ ...task, steps: steps.data }, options, (step) => {
     void told.send({ type: 'progress', stage: 'step', rows: step, file: task.path });
   });
 }
