@@ -17,7 +17,7 @@ import type { CreateJob } from './jobs.ts';
 import { FINE_TUNE_PREFIX, legacyModelName } from './legacy.ts';
 import { eventsOf } from './legacy-events.ts';
 import { baseInName, modelName } from './model-name.ts';
-import { jobDirectory, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
+import { GENERAL_COPY, jobDirectory, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
 
 type Surroundings = {
   readonly store: Store;
@@ -66,6 +66,11 @@ export async function createJob(
           : await trainingFile(store, job.validation_file, 'validation_file');
       if (validation !== null)
         await store.blobs.link(validation.sha256, join(directory, VALIDATION_COPY));
+      const { general_file: generalFile } = request.options;
+      if (generalFile !== undefined) {
+        const general = await trainingFile(store, generalFile, 'general_file');
+        await store.blobs.link(general.sha256, join(directory, GENERAL_COPY));
+      }
       return await store.database.transaction(async (query) => {
         const row = await insertJob(query, {
           ...job,
@@ -134,7 +139,7 @@ async function baseOf(
 async function trainingFile(
   store: Store,
   id: string,
-  param: 'training_file' | 'validation_file',
+  param: 'training_file' | 'validation_file' | 'general_file',
 ): Promise<FileRow> {
   const file = await getFile(store.database.query, id);
   const reason =
@@ -145,6 +150,6 @@ async function trainingFile(
         : say('refusal.purpose', { purpose: file.purpose });
   if (file !== null && reason === null) return file;
   throw new CodedError(`invalid_${param}`, say(`refusal.${param}`, { id, reason: reason ?? '' }), {
-    param,
+    param: param === 'general_file' ? 'tunery.general_file' : param,
   });
 }

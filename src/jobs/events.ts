@@ -91,8 +91,10 @@ export function cutRows(at: number, job: Job, { cut, contextLength }: Plan): Job
   return [warning(at, text, { context_length: contextLength, rows })];
 }
 
-const fileOf = (job: Job, path: string) =>
-  basename(path).startsWith('validation') ? (job.validation_file ?? path) : job.training_file;
+function fileOf({ options, training_file, validation_file }: Job, path: string): string {
+  if (basename(path).startsWith('validation')) return validation_file ?? path;
+  return basename(path).startsWith('general') ? (options.general_file ?? path) : training_file;
+}
 
 export const paused = (at: number) => message(at, say('event.paused'));
 export const unpaused = (at: number, to: 'queued' | 'validating_files') =>

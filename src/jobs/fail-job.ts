@@ -7,7 +7,7 @@ import { say } from '../messages/say.ts';
 import type { JobError, Parity } from '../store/jobs.ts';
 import { transact } from './job.ts';
 import { eventsOf } from './legacy-events.ts';
-import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
+import { GENERAL_COPY, jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
 
 /** Does nothing to a job that has ended meanwhile. */
 export async function failJob(
@@ -28,6 +28,8 @@ export async function failJob(
 const ONLY_TO_GO_ON = [
   TRAINING_COPY,
   VALIDATION_COPY,
+  GENERAL_COPY,
+  'rows-general.bin',
   'rows-train.bin',
   'rows-valid.bin',
   'checkpoints',

@@ -32,3 +32,4 @@ export type Parts = {
 export const jobDirectory = (store: Store, jobId: string) => join(store.directory, 'jobs', jobId);
 export const TRAINING_COPY = 'training.jsonl';
 export const VALIDATION_COPY = 'validation.jsonl';
+export const GENERAL_COPY = 'general.jsonl';

@@ -48,6 +48,13 @@ export const TrainingOptions = z.strictObject({
   threads: z.int().min(1).max(256).optional(),
   /** Whether the rows are judged by the moderation classifier, and what follows. */
   moderation: z.enum(['off', 'warn', 'refuse']).default('off'),
+  /** An uploaded file whose rows are mixed in, at own:general rows such as 1:5. Both or neither. */
+  general_file: z.string().min(1).optional(),
+  general_ratio: z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,6})?:\d{1,6}(\.\d{1,6})?$/, 'must be two numbers such as 1:5')
+    .refine((ratio) => ratio.split(':').every((part) => Number(part) > 0), 'must have no zero')
+    .optional(),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
 
@@ -75,6 +82,8 @@ export const TrainRequest = z.strictObject({
   baseModel: z.string(),
   trainingFile: z.string(),
   validationFile: z.string().nullable(),
+  /** Rows to be mixed into the training rows at `options.general_ratio`. */
+  generalFile: z.string().nullable().default(null),
   /** PEFT adapter folder of the model that is trained further. */
   startAdapter: z.string().nullable(),
   seed: z.int(),

@@ -5,7 +5,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { say } from '../messages/say.ts';
 import { getModel } from '../store/models.ts';
 import type { Job } from './job.ts';
-import { jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
+import { GENERAL_COPY, jobDirectory, type Parts, TRAINING_COPY, VALIDATION_COPY } from './parts.ts';
 import type { TrainRequest } from './protocol.ts';
 
 /** Throws CodedError `base_model_missing` when a file that the job needs is gone. */
@@ -23,6 +23,7 @@ export async function trainRequest({ store, bases }: Parts, job: Job): Promise<T
     baseModel,
     trainingFile: join(directory, TRAINING_COPY),
     validationFile: job.validation_file === null ? null : join(directory, VALIDATION_COPY),
+    generalFile: job.options.general_file === undefined ? null : join(directory, GENERAL_COPY),
     startAdapter: await startAdapter(store, job),
     seed: job.seed,
     hyperparameters: job.hyperparameters,

@@ -293,6 +293,9 @@ export const checksEn = {
   'arg.fixed_output': 'name of the mended copy',
   'arg.html': 'write the report as a page',
   'arg.prices': 'price table to use instead of the built-in one',
+  'arg.general_file':
+    'file whose rows are mixed in (an id, or a path that is uploaded); needs --general-ratio',
+  'arg.general_ratio': 'own rows to general ones, such as 1:5',
   'arg.fill': 'with --fix: text for a placeholder; may be given several times',
   'arg.skip_near': 'do not search for near-duplicates',
   'arg.screen': 'rows that the classifier of unsafe content reads, spread over the file',

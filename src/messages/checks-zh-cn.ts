@@ -259,6 +259,8 @@ export const checksZhCN = {
   'arg.fixed_output': '修复副本的名称',
   'arg.html': '把报告写成网页',
   'arg.prices': '代替内置价格表的文件',
+  'arg.general_file': '混入其行的通用文件（文件 ID，或将被上传的路径）；需要 --general-ratio',
+  'arg.general_ratio': '训练行与通用行之比，如 1:5',
   'arg.fill': '与 --fix 一起使用：占位符的内容，可多次给出',
   'arg.skip_near': '不查找近似重复',
   'arg.screen': '由不安全内容分类器阅读的行数，均匀分布',

@@ -99,6 +99,8 @@ function createCommand(cli: Cli) {
       model: { ...text(say('arg.model'), 'NAME'), alias: 'm', required: true },
       'training-file': { ...text(say('arg.training_file'), 'FILE'), alias: 't', required: true },
       'validation-file': { ...text(say('arg.validation_file'), 'FILE') },
+      'general-file': text(say('arg.general_file'), 'FILE'),
+      'general-ratio': text(say('arg.general_ratio'), '1:5'),
       suffix: text(say('arg.suffix')),
       seed: text(say('arg.seed'), 'N'),
       'n-epochs': text(say('arg.n_epochs'), 'N'),
@@ -124,10 +126,14 @@ function createCommand(cli: Cli) {
         args.seed === undefined
           ? {}
           : { seed: wholeNumber(say, '--seed', args.seed, 0, 2 ** 31 - 1) };
-      const tunery =
-        args.tunery === undefined ? {} : { tunery: jsonObject(say, '--tunery', args.tunery) };
+      const options = args.tunery === undefined ? {} : jsonObject(say, '--tunery', args.tunery);
       const metadata = metadataOf(cli, repeated(rawArgs, 'metadata'));
       const client = connect(cli, args['base-url']);
+      const general = {
+        ...(args['general-file'] && { general_file: await fileId(client, args['general-file']) }),
+        ...(args['general-ratio'] && { general_ratio: args['general-ratio'] }),
+      };
+      const tunery = { ...options, ...general };
       const validation = args['validation-file'];
       const job = await client.post(
         '/fine_tuning/jobs',
@@ -140,7 +146,7 @@ function createCommand(cli: Cli) {
           ...(args.suffix === undefined ? {} : { suffix: args.suffix }),
           method: { type: 'supervised', supervised: { hyperparameters } },
           ...seed,
-          ...tunery,
+          ...(Object.keys(tunery).length > 0 && { tunery }),
           ...(metadata === null ? {} : { metadata }),
         },
         Job,

@@ -273,3 +273,35 @@ test('files of many rows are spared the slow searches, which is said', async () 
   plan(messages);
   expect(JSON.stringify(messages)).toMatch(/does not search for near-duplicates and unsafe text/);
 });
+
+test('a general file is mixed in at the ratio that is asked for, the same rows for the same seed', async () => {
+  const own = await file(Array.from({ length: 12 }, (_, i) => completion(5 + i)));
+  const generalFile = join(directory, 'general.jsonl');
+  const line = (i: number) =>
+    JSON.stringify({ prompt: 'A dog', completion: ' ran'.repeat(3 + (i % 9)) });
+  await writeFile(generalFile, Array.from({ length: 80 }, (_, i) => `${line(i)}\n`).join(''));
+  const mixed = () =>
+    run({
+      trainingFile: own,
+      generalFile,
+      options: { general_file: 'file-g', general_ratio: '1:5' },
+    });
+  const messages = await mixed();
+  expect(messages).toContainEqual({
+    type: 'note',
+    level: 'info',
+    message: 'Mixed 60 general rows with 12 rows of the training file: 1:5, asked for 1:5',
+  });
+  expect(plan(messages)).toMatchObject({ trainRows: 72, hyperparameters: { n_epochs: 3 } });
+  const rows = await readRows(join(directory, 'rows-train.bin'));
+  expect(rows).toHaveLength(72);
+  expect(rows.reduce((sum, { ids }) => sum + ids.length, 0)).toBe(plan(messages).tokensPerEpoch);
+  await mixed();
+  expect(await readRows(join(directory, 'rows-train.bin'))).toEqual(rows);
+  const few = await run({
+    trainingFile: own,
+    generalFile,
+    options: { general_file: 'file-g', general_ratio: '1:9' },
+  });
+  expect(few.at(-1)).toMatchObject({ type: 'fail', code: 'too_few_general_rows' });
+});

@@ -27,6 +27,7 @@ import {
 } from './estimate.ts';
 import { failure } from './failure.ts';
 import { LabelCollector } from './labels.ts';
+import { generalRowsIn, mixRows } from './mix-rows.ts';
 import { type RenderedFile, renderFile } from './render-file.ts';
 import { Screening } from './screen.ts';
 
@@ -63,18 +64,40 @@ async function* preparation(
     const look = (which: Which) => (item: SupervisedExample) => {
       if (request.options.moderation !== 'off') screening.look(item);
       if (legacy !== null && item.format === 'chat') throw notPairs(which, item.line);
-      if (item.format === 'completion') collector?.add(which, item.line, item.value);
+      if (item.format === 'completion' && which !== 'general')
+        collector?.add(which, item.line, item.value);
     };
-    const train = await renderFile(
+    const own = await renderFile(
       voice,
       request.trainingFile,
       join(request.directory, TRAIN_ROWS_FILE),
       contextLength,
       look('training'),
     );
-    yield* notesOn('training', train);
-    checkRows('training', train, request);
+    yield* notesOn('training', own);
+    checkRows('training', own, request);
     yield* verdictOn('training', screening, request);
+    let general: RenderedFile | null = null;
+    let train = own;
+    if (request.generalFile !== null) {
+      const path = generalRowsIn(request.directory);
+      general = await renderFile(voice, request.generalFile, path, contextLength, look('general'));
+      yield* notesOn('general', general);
+      checkRows('general', general, request);
+      yield* verdictOn('general', screening, request);
+      const { general_ratio: ratio = '1:1' } = request.options;
+      train = await mixRows(request.directory, TRAIN_ROWS_FILE, own, general, ratio, request.seed);
+      const drawn = train.rows - own.rows;
+      yield note(
+        'info',
+        say('event.mixed', {
+          general: drawn,
+          own: own.rows,
+          drawn: Number((drawn / own.rows).toFixed(3)),
+          ratio,
+        }),
+      );
+    }
     const valid =
       request.validationFile === null
         ? null
@@ -97,7 +120,7 @@ async function* preparation(
       yield* remarksOn(request, train.rows + (valid?.rows ?? 0), voice, contextLength);
     const labels = legacy?.classification && collector?.labels(legacy.classification);
     const plan = {
-      ...makePlan(request, model, machine, contextLength, train, valid),
+      ...makePlan(request, model, machine, contextLength, { train, general, valid }),
       ...(labels && { labels }),
     };
     yield* checkMemory(plan, machine);
@@ -128,7 +151,7 @@ export const voiceOf = async (model: ModelFile): Promise<Voice> => ({
   eosToken: model.eosToken,
 });
 
-type Which = 'training' | 'validation';
+type Which = 'training' | 'validation' | 'general';
 
 const notPairs = (which: Which, line: number) =>
   new CodedError(
@@ -138,7 +161,7 @@ const notPairs = (which: Which, line: number) =>
   );
 
 function checkRows(which: Which, file: RenderedFile, { options, legacy }: TrainRequest) {
-  const param = `${which}_file`;
+  const param = which === 'general' ? 'tunery.general_file' : `${which}_file`;
   const refuse = (code: string, message: string): never => {
     throw new CodedError(code, message, { param });
   };
@@ -193,7 +216,7 @@ function* verdictOn(
   if (found === null) return;
   if (options.moderation === 'warn') return yield note('warn', found);
   throw new CodedError('moderation_flagged', say('failure.flagged', { message: found }), {
-    param: `${which}_file`,
+    param: which === 'general' ? 'tunery.general_file' : `${which}_file`,
   });
 }
 
@@ -217,8 +240,15 @@ function makePlan(
   model: ModelFile,
   machine: Machine,
   contextLength: number,
-  train: RenderedFile,
-  valid: RenderedFile | null,
+  {
+    train,
+    general,
+    valid,
+  }: {
+    readonly train: RenderedFile;
+    readonly general: RenderedFile | null;
+    readonly valid: RenderedFile | null;
+  },
 ): Plan {
   const { options } = request;
   const { config, parameterCount } = model;
@@ -271,7 +301,7 @@ function makePlan(
         Math.min(threads, machine.cores),
       ),
     ),
-    cut: [...cutOf('training', train), ...cutOf('validation', valid)],
+    cut: [...cutOf('training', train), ...cutOf('general', general), ...cutOf('validation', valid)],
   };
 }
 

@@ -215,11 +215,29 @@ test('a checkpoint made with other settings is not gone on from', async () => {
   expect(messages.filter(({ type }) => type === 'step')).toHaveLength(19);
 });
 
+test('each epoch tells the order of its rows, and no two are alike', async () => {
+  const { messages } = await follow(runIn(await newFolder()).run);
+  const orders = messages.flatMap((item) =>
+    item.type === 'note' && item.message.startsWith('Epoch ') ? [item.message] : [],
+  );
+  expect(orders.map((text) => /^Epoch (\d\/\d): rows in the order \d+, /.exec(text)?.[1])).toEqual(
+    orders.map((_, i) => `${i + 1}/${orders.length}`),
+  );
+  expect(orders.length).toBeGreaterThan(1);
+  expect(new Set(orders.map((text) => /all of it: (\w+)/.exec(text)?.[1])).size).toBe(
+    orders.length,
+  );
+});
+
 test('an abort ends the run after the step in progress, with a checkpoint', async () => {
   const directory = await newFolder();
   const stop = new AbortController();
   const generator = trainingRun(runIn(directory, { checkpoint_seconds: 1e9 }).run, stop.signal);
-  for (let step = 0; step <= 3; step++) await generator.next();
+  for (;;) {
+    const { value } = await generator.next();
+    if (value !== undefined && 'type' in value && value.type === 'step' && value.metrics.step === 3)
+      break;
+  }
   stop.abort();
   await expect(generator.next()).rejects.toThrow('abort');
   expect(await readdir(join(directory, 'checkpoints'))).toEqual(['step-3']);

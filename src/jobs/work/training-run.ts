@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Row } from '../../data/row.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { say } from '../../messages/say.ts';
 import { type AdamWState, adamWState } from '../../optim/adamw.ts';
 import { schedule, warmupUpdates } from '../../optim/schedule.ts';
 import { newestCheckpoint, writeCheckpoint } from '../../train/checkpoint-dir.ts';
@@ -61,6 +62,7 @@ export async function* trainingRun(
   const batches = batchesFrom(run, optimizer.step, stepsPerEpoch);
   const legacy = legacyMeter(run, stepsPerEpoch);
   const options = { rate: rateOf(request, plan), weightDecay, maxGradNorm, clock };
+  if (optimizer.step % stepsPerEpoch === 0) yield* orderOf(run, optimizer.step / stepsPerEpoch);
   for await (const record of train(model, batches, optimizer, options)) {
     const { step } = record;
     const metrics = await metricsOf(run, record, stepsPerEpoch, legacy);
@@ -77,6 +79,7 @@ export async function* trainingRun(
       saved = clock.now();
     }
     signal.throwIfAborted();
+    if (epochEnds) yield* orderOf(run, epoch);
   }
   return outcome;
 }
@@ -129,6 +132,24 @@ async function* startOrResume(run: Run, signal: AbortSignal): AsyncGenerator<Wor
     save,
     outcome: { validLossBefore: fullValidLoss, validLossAfter: fullValidLoss },
   };
+}
+
+const TOLD_ROWS = 10;
+
+/** Which rows an epoch begins with, counted from 1, and a digest of the whole order, to tell two apart.
+ *  The events of a legacy fine-tune are word by word those of the old service. */
+function* orderOf({ request, plan, order }: Run, epoch: number): Generator<WorkerMessage> {
+  const { n_epochs: epochs } = plan.hyperparameters;
+  if (request.legacy !== null || epoch >= epochs) return;
+  const numbers = Array.from(order(epoch), (row) => row + 1);
+  const first = numbers.slice(0, TOLD_ROWS).join(', ');
+  const message = say('event.order', {
+    epoch: epoch + 1,
+    epochs,
+    list: numbers.length > TOLD_ROWS ? `${first} …` : first,
+    digest: createHash('sha256').update(numbers.join()).digest('hex').slice(0, 8),
+  });
+  yield { type: 'note', level: 'info', message };
 }
 
 /** Settings that decide what the steps compute. A checkpoint of others must not be gone on from. */

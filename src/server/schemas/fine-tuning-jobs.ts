@@ -38,6 +38,12 @@ export function checkCreateJob(body: CreateJob, { wandb }: Pick<Config, 'wandb'>
       'integrations',
       'this server has no Weights & Biases to send metrics to. Start it with WANDB_BASE_URL (such as https://api.wandb.ai) and WANDB_API_KEY, or leave `integrations` out.',
     );
+  const { general_file: file, general_ratio: ratio } = body.tunery ?? {};
+  if ((file === undefined) !== (ratio === undefined))
+    throw invalidValue(
+      file === undefined ? 'tunery.general_file' : 'tunery.general_ratio',
+      say('refusal.general_pair'),
+    );
   for (const [knobs, home] of [
     [Hyperparameters, 'hyperparameters'],
     [TrainingOptions, 'tunery'],
