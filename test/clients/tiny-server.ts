@@ -15,11 +15,14 @@ export type TinyServer = {
   readonly close: () => Promise<void>;
 };
 
-export const startTinyServer = async () => startOn(await mkdtemp(join(tmpdir(), 'tunery-client-')));
+type Options = { readonly trainers?: number };
 
-async function startOn(directory: string): Promise<TinyServer> {
+export const startTinyServer = async (options: Options = {}) =>
+  startOn(await mkdtemp(join(tmpdir(), 'tunery-client-')), options);
+
+async function startOn(directory: string, options: Options): Promise<TinyServer> {
   const dataDir = join(directory, 'data');
-  const server = await startServer({ port: 0, dataDir, modelsDirs: ['assets/models'] });
+  const server = await startServer({ port: 0, dataDir, modelsDirs: ['assets/models'], ...options });
   return {
     base: `${server.url}/v1`,
     directory,
@@ -31,7 +34,7 @@ async function startOn(directory: string): Promise<TinyServer> {
     },
     restart: async () => {
       await server.close();
-      return await startOn(directory);
+      return await startOn(directory, options);
     },
     close: async () => {
       await server.close();
