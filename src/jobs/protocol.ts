@@ -31,6 +31,7 @@ export const TrainingOptions = z.strictObject({
   targets: z
     .array(z.enum(LINEAR_LAYERS))
     .min(1)
+    .transform((layers) => [...new Set(layers)])
     .default([...LINEAR_LAYERS]),
   rank_stabilized: z.boolean().default(false),
   precision: z.enum(['auto', 'int8', 'f32']).default('auto'),

@@ -79,7 +79,7 @@ function patternOf(key: MessageKey): Pattern {
 
 /** What stands in these places is of a known shape; elsewhere it may be anything. */
 const SHAPES: Readonly<Record<string, string>> = {
-  which: 'training|validation',
+  which: 'training|validation|general',
   signal: '\\w+',
   code: '\\w+',
 };

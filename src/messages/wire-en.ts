@@ -38,7 +38,7 @@ export const wireEn = {
   'event.unused':
     "In the {which} file {keys} have no effect: the model's chat template does not print them.",
   'event.nothing_to_learn':
-    '{rows} row(s) of the {which} file have nothing to learn from (weight 0, or all of it cut off): {list}.',
+    '{rows} row(s) of the {which} file have nothing to learn from (weight 0, or all of it cut off) and are left out: {list}.',
   'event.little_memory':
     'This job needs about {needed} of memory and {free} are free now. Use a smaller base model, a shorter context_length, a smaller batch_size or shorter rows, or close other programs.',
   'event.flagged': 'Moderation flags {rows} row(s) of the {which} file: {list}.',

@@ -36,7 +36,7 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'event.no_template': '基础模型没有对话模板，使用内置模板。',
   'event.unused': '{which}文件中的 {keys} 不起作用：模型的对话模板不输出它们。',
   'event.nothing_to_learn':
-    '{which}文件中有 {rows} 行没有可学习的内容（权重为 0，或全部被截断）：{list}。',
+    '{which}文件中有 {rows} 行没有可学习的内容（权重为 0，或全部被截断），已略去：{list}。',
   'event.little_memory':
     '该任务约需 {needed} 内存，目前空闲 {free}。请换用更小的基础模型、更短的 context_length、更小的 batch_size 或更短的行，或者关闭其他程序。',
   'event.flagged': '内容审核标记了{which}文件中的 {rows} 行：{list}。',

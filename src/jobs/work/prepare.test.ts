@@ -164,6 +164,30 @@ test('long rows are cut and named in the plan, or refused', async () => {
   ]);
 });
 
+test('rows with nothing to learn from are named and left out', async () => {
+  const row = (weight: number) => ({
+    messages: [
+      { role: 'user', content: 'Who?' },
+      { role: 'assistant', content: 'I.', weight },
+    ],
+  });
+  const trainingFile = await file([row(0), ...Array.from({ length: 8 }, () => row(1)), row(0)]);
+  const messages = await run({ trainingFile, hyperparameters: { n_epochs: 1, batch_size: 1 } });
+  expect(plan(messages)).toMatchObject({ trainRows: 8, totalSteps: 8 });
+  expect(await readRows(join(directory, 'rows-train.bin'))).toHaveLength(8);
+  expect(messages).toContainEqual(
+    expect.objectContaining({
+      level: 'warn',
+      message: expect.stringMatching(/^2 row\(s\) .* left out: line 1, line 10\.$/),
+    }),
+  );
+  const silent = await file(Array.from({ length: 10 }, () => row(0)));
+  expect((await run({ trainingFile: silent })).at(-1)).toMatchObject({
+    type: 'fail',
+    code: 'invalid_training_file',
+  });
+});
+
 test('a plan that the machine has no memory for is refused, one that is tight is warned about', async () => {
   expect((await run({}, { ...MACHINE, totalMemory: 1e8 })).at(-1)).toMatchObject({
     type: 'fail',

@@ -174,8 +174,8 @@ function checkRows(which: Which, file: RenderedFile, { options, legacy }: TrainR
       }),
     );
   // The older service had no such minimum.
-  if (which === 'training' && file.rows < MIN_EXAMPLES && legacy === null)
-    refuse('invalid_n_examples', tooFewExamples(file.rows));
+  if (which === 'training' && file.examples < MIN_EXAMPLES && legacy === null)
+    refuse('invalid_n_examples', tooFewExamples(file.examples));
   if (options.long_rows === 'refuse' && file.cut.length > 0)
     refuse(
       'rows_too_long',

@@ -10,6 +10,9 @@ import type { Plan } from '../protocol.ts';
 
 export type RenderedFile = {
   readonly format: Plan['format'] | null;
+  /** Sound ones in the file. */
+  readonly examples: number;
+  /** Those that were written: they have something to learn from. The figures below are theirs. */
   readonly rows: number;
   readonly tokens: number;
   readonly targets: number;
@@ -19,7 +22,8 @@ export type RenderedFile = {
     readonly tokens: number;
     readonly lost: number;
   }[];
-  /** Lines of rows with nothing to learn from: all weights 0, or all targets cut off. */
+  /** Lines of rows that were left out, because nothing can be learned from them: all weights 0, or all
+   *  targets cut off. A step on such rows would have no loss. */
   readonly withoutTargets: readonly number[];
   /** Keys of the format that rows use and the model's template does not print. */
   readonly unused: readonly string[];
@@ -42,7 +46,7 @@ export async function renderFile(
   const writer = await writeRows(output);
   let format: Plan['format'] | null = null;
   let otherMethod = false;
-  let [rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0];
+  let [examples, rows, tokens, targets, longest, problemCount] = [0, 0, 0, 0, 0, 0];
   const cut: { line: number; tokens: number; lost: number }[] = [];
   const withoutTargets: number[] = [];
   const unused = new Set<string>();
@@ -73,13 +77,17 @@ export async function renderFile(
       for (const key of unusedKeys(voice, item)) unused.add(key);
       const { row } = rendered;
       const rowTargets = targetTokens(row);
+      examples += 1;
+      if (rendered.lost > 0)
+        cut.push({ line: item.line, tokens: rendered.tokens, lost: rendered.lost });
+      if (rowTargets === 0) {
+        withoutTargets.push(item.line);
+        continue;
+      }
       rows += 1;
       tokens += row.ids.length;
       targets += rowTargets;
       longest = Math.max(longest, row.ids.length);
-      if (rendered.lost > 0)
-        cut.push({ line: item.line, tokens: rendered.tokens, lost: rendered.lost });
-      if (rowTargets === 0) withoutTargets.push(item.line);
       await writer.write(row);
     }
     if (problemCount === 0) {
@@ -91,6 +99,7 @@ export async function renderFile(
   }
   return {
     format,
+    examples,
     rows,
     tokens,
     targets,
