@@ -67,6 +67,7 @@ export const askingEn = {
   'rationale.no_rows': 'the file holds no questions with answers',
   'rationale.plan': '{questions} questions, about {tokens} prompt tokens, cost about {cost}',
   'rationale.left_out': '{count} row(s) hold no question with an answer: line {lines}',
+  'rationale.none': 'None of {asked} rationales ends in the right answer; they are in {path}',
   'rationale.done':
     'written to {path}: {kept} of {asked} rationales end in the right answer ({percent} %); cost {cost}',
 } as const;

@@ -63,6 +63,7 @@ export const askingZhCN = {
   'rationale.no_rows': '文件里没有带答案的问题',
   'rationale.plan': '{questions} 个问题，约 {tokens} 个提示 token，费用约 {cost}',
   'rationale.left_out': '{count} 行没有带答案的问题：第 {lines} 行',
+  'rationale.none': '{asked} 个推理都没有得出正确答案；内容在 {path}',
   'rationale.done':
     '已写入 {path}：{asked} 个推理中有 {kept} 个得出正确答案（{percent} %）；费用 {cost}',
 } as const satisfies Record<keyof typeof askingEn, string>;

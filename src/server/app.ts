@@ -12,6 +12,7 @@ import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
 import { completions } from './routes/completions.ts';
 import { dataTools } from './routes/data.ts';
+import { dataAsking } from './routes/data-ask.ts';
 import { embeddings } from './routes/embeddings.ts';
 import { engines } from './routes/engines.ts';
 import { files } from './routes/files.ts';
@@ -24,6 +25,7 @@ import { moderations } from './routes/moderations.ts';
 import { responses } from './routes/responses.ts';
 import { tunery } from './routes/tunery.ts';
 import { uploads } from './routes/uploads.ts';
+import { sendTo } from './send-to-self.ts';
 
 type Env = { Variables: { requestId: string } };
 
@@ -76,6 +78,13 @@ export function createApp(given: Deps): Hono<Env> {
   app.route('/v1/batches', batches(deps, app));
   app.route('/tunery/v1/keys', keys(deps));
   app.route('/tunery/v1/data', dataTools(deps));
+  app.route(
+    '/tunery/v1/data',
+    dataAsking(
+      deps,
+      sendTo(() => app.fetch),
+    ),
+  );
   app.route('/tunery/v1', tunery(deps));
   app.notFound((c) => answerError(c, unknownUrl(c.req.method, c.req.path), deps));
   app.onError((error, c) => answerError(c, error, deps));

@@ -111,6 +111,10 @@ const notFromAfar = () =>
 
 const charging = new AsyncLocalStorage<(tokens: number) => Promise<void>>();
 
+/** Charges the key of the request in which it is called. */
+export const chargeOf = (): ((tokens: number) => Promise<void>) =>
+  charging.getStore() ?? (async () => {});
+
 /** A sampler that charges the key of the request in which it is called. */
 export const metered =
   (sample: Sample): Sample =>

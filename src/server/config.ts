@@ -26,7 +26,10 @@ export type Config = {
   readonly batchRequests: number;
   /** Where jobs with a `wandb` integration send their metrics; null: such jobs are refused. */
   readonly wandb: { readonly baseUrl: string; readonly apiKey: string } | null;
+  /** Other servers whose models the data tools may ask. A request names one, never an address. */
+  readonly endpoints: Readonly<Record<string, Endpoint>>;
 };
+type Endpoint = { readonly baseUrl: string; readonly apiKey: string | null };
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
@@ -47,11 +50,13 @@ export const defaultConfig: Config = {
   trainers: 1,
   batchRequests: 2, // a model host answers four at a time, and people come first
   wandb: null,
+  endpoints: {},
 };
 
 /** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`,
  *  `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `TUNERY_BATCH_REQUESTS=2`, `TUNERY_MODERATION_MODEL=id`,
- *  `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`. */
+ *  `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`,
+ *  `TUNERY_ENDPOINTS=big=https://api.example/v1` with `TUNERY_ENDPOINT_KEY_BIG`. */
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
@@ -71,6 +76,7 @@ export function readConfig(
       'TUNERY_BATCH_REQUESTS',
     ),
     wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),
+    endpoints: endpoints(env),
   };
 }
 
@@ -85,6 +91,22 @@ function wandb(baseUrl: string | undefined, apiKey: string | undefined): Config[
   if (!/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? ''))
     throw new RangeError(`WANDB_BASE_URL must be an http or https address; got '${baseUrl}'`);
   return { baseUrl, apiKey };
+}
+
+function endpoints(env: Readonly<Record<string, string | undefined>>): Config['endpoints'] {
+  const pairs = (env['TUNERY_ENDPOINTS'] ?? '').split(',').filter((pair) => pair.trim() !== '');
+  return Object.fromEntries(
+    pairs.map((pair): [string, Endpoint] => {
+      const [, name, address] = /^\s*([a-z0-9][a-z0-9_-]*)=(\S+)\s*$/i.exec(pair) ?? [];
+      const url = URL.parse(address ?? '');
+      if (name === undefined || url === null || !/^https?:$/.test(url.protocol) || url.username)
+        throw new RangeError(
+          `TUNERY_ENDPOINTS must be NAME=ADDRESS,… with http or https addresses without a user in them; got '${pair}'`,
+        );
+      const variable = `TUNERY_ENDPOINT_KEY_${name.toUpperCase().replaceAll('-', '_')}`;
+      return [name, { baseUrl: address!.replace(/\/+$/, ''), apiKey: env[variable] || null }];
+    }),
+  );
 }
 
 function logLevel(value: string): LogLevel {

@@ -3,6 +3,7 @@
 // the disk meanwhile.
 import { unixSeconds } from '../lib/clock.ts';
 import { expireUploads, removeParts, removeStrayParts } from '../store/uploads.ts';
+import { removeOldAnswers } from './data-answers.ts';
 import type { Deps } from './deps.ts';
 
 export async function removeExpired({
@@ -34,7 +35,13 @@ export function sweep(deps: Pick<Deps, 'store' | 'jobs' | 'clock' | 'log'>): () 
     work.catch((error: unknown) => deps.log.error({ err: error }, 'expiry.fail'));
   void watched(removeStrayParts(deps.store));
   const timer = setInterval(() => {
-    void watched(Promise.all([removeExpired(deps), removeExpiredUploads(deps)]));
+    void watched(
+      Promise.all([
+        removeExpired(deps),
+        removeExpiredUploads(deps),
+        removeOldAnswers(deps.store.directory, deps.clock.now()),
+      ]),
+    );
   }, SWEEP_MS);
   return () => clearInterval(timer);
 }

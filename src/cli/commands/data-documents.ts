@@ -77,8 +77,8 @@ export function documentsCommand(cli: Cli) {
         if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'documents'));
         return;
       }
-      print(cli, result, costOf(cli, args)(result), args.json === true);
-      if (recipe !== null) await compareOutputs(cli, recipe.outputs, result.manifest);
+      const manifest = print(cli, result, costOf(cli, args)(result), args.json === true);
+      if (recipe !== null) await compareOutputs(cli, recipe.outputs, manifest);
     },
   });
 }
@@ -97,16 +97,20 @@ const Step = z.looseObject({
   max_tokens: z.int(),
 });
 
-function print(cli: Cli, result: DocumentRows, cost: number, json: boolean): void {
+/** Returns the manifest's path. */
+function print(cli: Cli, result: DocumentRows, cost: number, json: boolean): string {
   const { say } = cli;
+  const { output: path, rows, chunks_without_rows: empty, provenance, rejected, manifest } = result;
+  if (path === null || provenance === null || manifest === null)
+    throw new Failure(say('documents.none', { path: rejected ?? '' }), { code: 'no_rows' });
   if (json) {
     printJson(cli, { ...result, cost });
-    return;
+    return manifest;
   }
-  const { output: path, rows, chunks_without_rows: empty, provenance, rejected } = result;
   printLine(cli, say('documents.done', { path, rows, empty, provenance, cost }));
   if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
-  printLine(cli, say('transform.manifest', { path: result.manifest }));
+  printLine(cli, say('transform.manifest', { path: manifest }));
+  return manifest;
 }
 
 /** Files themselves, and the documents of folders and what is below them, in the order of their names. */

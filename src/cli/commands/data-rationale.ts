@@ -8,7 +8,7 @@ import type { Rationales } from '../../data/documents/rationales.ts';
 import { askFlags, costOf, planJson, runAsking, settingsOf, tellPlan } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
 import { input, withInput } from '../data-input.ts';
-import { usageError } from '../failure.ts';
+import { Failure, usageError } from '../failure.ts';
 import { printJson, printLine } from '../output.ts';
 import { compareOutputs, readRecipe } from '../recipe.ts';
 
@@ -64,8 +64,8 @@ export function rationaleCommand(cli: Cli) {
           if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'rationale'));
           return;
         }
-        print(cli, result, costOf(cli, args)(result), args.json === true);
-        if (recipe !== null) await compareOutputs(cli, recipe.outputs, result.manifest);
+        const manifest = print(cli, result, costOf(cli, args)(result), args.json === true);
+        if (recipe !== null) await compareOutputs(cli, recipe.outputs, manifest);
       });
     },
   });
@@ -80,13 +80,16 @@ const Step = z.looseObject({
   encoding: z.string().optional(),
 });
 
-function print(cli: Cli, result: Rationales, cost: number, json: boolean): void {
+/** Returns the manifest's path. */
+function print(cli: Cli, result: Rationales, cost: number, json: boolean): string {
   const { say } = cli;
+  const { output: path, kept, asked, share, left_out: left, rejected, manifest } = result;
+  if (path === null || manifest === null)
+    throw new Failure(say('rationale.none', { asked, path: rejected ?? '' }), { code: 'no_rows' });
   if (json) {
     printJson(cli, { ...result, cost });
-    return;
+    return manifest;
   }
-  const { output: path, kept, asked, share, left_out: left, rejected, manifest } = result;
   const percent = (100 * share).toFixed(1);
   printLine(cli, say('rationale.done', { path, kept, asked, percent, cost }));
   if (left.length > 0) {
@@ -95,4 +98,5 @@ function print(cli: Cli, result: Rationales, cost: number, json: boolean): void 
   }
   if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
   printLine(cli, say('transform.manifest', { path: manifest }));
+  return manifest;
 }

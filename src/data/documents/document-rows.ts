@@ -38,11 +38,12 @@ type Input = {
 
 export type DocumentRows = {
   readonly object: 'tunery.documents';
-  readonly output: string;
-  readonly provenance: string;
+  /** Null: no reply held a row, and nothing was written but what was rejected. */
+  readonly output: string | null;
+  readonly provenance: string | null;
   /** Replies without a pair, and questions that were refused; null: there were none. */
   readonly rejected: string | null;
-  readonly manifest: string;
+  readonly manifest: string | null;
   readonly rows: number;
   readonly chunks: number;
   readonly chunks_without_rows: number;
@@ -92,10 +93,20 @@ export async function documentRows(
       ...('refused' in answer ? { reason: answer.refused } : { reply: answer.text }),
     })),
   );
-  if (rejected !== null && without.length === replies.length)
-    throw new CodedError('no_rows', asking.say('documents.none', { path: rejected }));
-
+  const summary = {
+    object: 'tunery.documents',
+    rejected,
+    chunks: asked.length,
+    chunks_without_rows: without.length,
+    chunks_refused: without.filter(({ answer }) => 'refused' in answer).length,
+    remembered: told.remembered,
+    prompt_tokens: told.promptTokens,
+    completion_tokens: told.completionTokens,
+    licenses: Object.fromEntries(read.files.map(({ name, license }) => [name, license])),
+  } as const;
   const rows = replies.flatMap(({ pairs, source }) => pairs.map((pair) => ({ ...pair, source })));
+  if (rows.length === 0)
+    return { ...summary, output: null, provenance: null, manifest: null, rows: 0 };
   const head = request.system === null ? [] : [{ role: 'system', content: request.system }];
   const written = await writeRowsTo(output, async (writer) => {
     for (const { question, answer, source } of rows) {
@@ -123,21 +134,7 @@ export async function documentRows(
     outputs: [written, provenance],
   });
   await rm(settings.memory, { force: true });
-  return {
-    object: 'tunery.documents',
-    output,
-    provenance: provenance.path,
-    rejected,
-    manifest,
-    rows: rows.length,
-    chunks: asked.length,
-    chunks_without_rows: without.length,
-    chunks_refused: without.filter(({ answer }) => 'refused' in answer).length,
-    remembered: told.remembered,
-    prompt_tokens: told.promptTokens,
-    completion_tokens: told.completionTokens,
-    licenses: Object.fromEntries(read.files.map(({ name, license }) => [name, license])),
-  };
+  return { ...summary, output, provenance: provenance.path, manifest, rows: rows.length };
 }
 
 type Read = Document & Input & { readonly sha256: string };

@@ -11,6 +11,8 @@ export type Endpoint = {
   /** Up to and with `/v1`. */
   readonly baseUrl: string;
   readonly apiKey: string | null;
+  /** What errors call it; else the address. */
+  readonly name?: string;
   /** Instead of the network. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
   readonly say?: Say;
@@ -72,7 +74,14 @@ class Passing extends Error {
 }
 
 async function once(
-  { baseUrl, apiKey, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS, say = english }: Endpoint,
+  {
+    baseUrl,
+    apiKey,
+    name: where = shown(baseUrl),
+    fetch = globalThis.fetch,
+    timeoutMs = TIMEOUT_MS,
+    say = english,
+  }: Endpoint,
   body: ChatBody,
   signal: AbortSignal,
 ): Promise<Asked> {
@@ -93,23 +102,21 @@ async function once(
     text = await response.text();
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    const where = shown(baseUrl);
     const message = timeout.aborted
       ? say('endpoint.timeout', { where, seconds: Math.round(timeoutMs / 1000) })
       : say('endpoint.unreachable', { where, reason: reasonOf(error) });
     const coded = new CodedError('unreachable', message, { status: 502, cause: error });
+    // An address that fetch itself refuses has no cause either.
+    if (error instanceof TypeError && error.cause === undefined) throw coded;
     throw new Passing(coded, null, /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(codeOf(error)));
   }
-  if (!response.ok)
-    throw refusal(response, text, { where: shown(baseUrl), model: body.model, say });
+  if (!response.ok) throw refusal(response, text, { where, model: body.model, say });
   const parsed = Completion.safeParse(jsonOrNull(text));
   if (!parsed.success)
     throw new Passing(
-      new CodedError(
-        'not_a_completion',
-        say('endpoint.odd', { where: shown(baseUrl), said: text.slice(0, 200) }),
-        { status: 502 },
-      ),
+      new CodedError('not_a_completion', say('endpoint.odd', { where, said: text.slice(0, 200) }), {
+        status: 502,
+      }),
       null,
     );
   const { choices, usage } = parsed.data;

@@ -23,10 +23,11 @@ export type RationalesRequest = {
 
 export type Rationales = {
   readonly object: 'tunery.rationales';
-  readonly output: string;
+  /** Null: nothing was right, and nothing was written but what was rejected. */
+  readonly output: string | null;
   /** Reasoning that ends elsewhere, and questions that were refused; null: there were none. */
   readonly rejected: string | null;
-  readonly manifest: string;
+  readonly manifest: string | null;
   readonly asked: number;
   readonly kept: number;
   readonly share: number;
@@ -73,6 +74,18 @@ export async function rationales(
         ...(refused === null ? { rationale } : { reason: refused }),
       })),
   );
+  const summary = {
+    object: 'tunery.rationales',
+    rejected,
+    asked: items.length,
+    kept: kept.length,
+    share: kept.length / items.length,
+    left_out: leftOut,
+    remembered: told.remembered,
+    prompt_tokens: told.promptTokens,
+    completion_tokens: told.completionTokens,
+  } as const;
+  if (kept.length === 0) return { ...summary, output: null, manifest: null };
   const written = await writeRowsTo(output, async (writer) => {
     for (const { question, rationale } of kept)
       await writer.line(
@@ -99,19 +112,7 @@ export async function rationales(
     outputs: [written],
   });
   await rm(settings.memory, { force: true });
-  return {
-    object: 'tunery.rationales',
-    output,
-    rejected,
-    manifest,
-    asked: items.length,
-    kept: kept.length,
-    share: kept.length / items.length,
-    left_out: leftOut,
-    remembered: told.remembered,
-    prompt_tokens: told.promptTokens,
-    completion_tokens: told.completionTokens,
-  };
+  return { ...summary, output, manifest };
 }
 
 type Item = { readonly line: number; readonly question: string; readonly answer: string };

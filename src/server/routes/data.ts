@@ -1,11 +1,8 @@
 // /tunery/v1/data: the data tools on uploaded files. The work is done in a child process; with
 // `stream: true` its progress comes as events, the result last.
 
-import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
 import { z } from 'zod';
 import { SHAPES } from '../../data/convert/shapes.ts';
 import { TARGETS } from '../../data/convert/write.ts';
@@ -13,15 +10,11 @@ import { TABLE_FORMATS } from '../../data/read-table/table.ts';
 import { Step } from '../../data/transform/steps.ts';
 import type { DataTask } from '../../jobs/data-protocol.ts';
 import { runDataTask } from '../../jobs/data-tasks.ts';
-import { unixSeconds } from '../../lib/clock.ts';
-import { newId } from '../../lib/id.ts';
-import { getFile, saveFile } from '../../store/files.ts';
+import { answer, readJson, stem } from '../data-work.ts';
 import type { Deps } from '../deps.ts';
-import { fileNotFound, invalidValue } from '../errors.ts';
+import { invalidValue } from '../errors.ts';
 import { usableModel } from '../generate.ts';
 import { readBody } from '../read-body.ts';
-import { primed, sseResponse } from '../sse.ts';
-import { wireFile } from './files.ts';
 
 const reading = {
   file_id: z.string().min(1),
@@ -82,6 +75,8 @@ export const Transform = z.strictObject({
   steps: z.array(z.looseObject({ do: z.string() })).min(1),
   seed,
 });
+
+const Overlap = z.strictObject({ ...reading, other_file_id: z.string().min(1) });
 
 const partSource = z.union([
   z.strictObject({ column: z.string().min(1) }),
@@ -210,6 +205,22 @@ export function dataTools(deps: Deps): Hono {
         return { object: 'tunery.data_preview', data: await runDataTask(task, progress) };
       });
     })
+    .post('/overlap', async (c) => {
+      const body = await readBody(c, Overlap, config);
+      return answer(c, deps, body.stream, async (place, progress) => {
+        const result = await runDataTask(
+          {
+            kind: 'overlap',
+            path: await place.input('file_id', body.file_id),
+            sheet: body.sheet,
+            encoding: body.encoding,
+            other: await place.input('other_file_id', body.other_file_id),
+          },
+          progress,
+        );
+        return { object: 'tunery.overlap', ...(result as object) };
+      });
+    })
     .post('/convert', async (c) => {
       const body = await readBody(c, Convert, config);
       return answer(c, deps, body.stream, async (place, progress) => {
@@ -249,7 +260,8 @@ export function dataTools(deps: Deps): Hono {
         for (const [i, step] of body.steps.entries()) {
           if ('path' in step)
             throw invalidValue(`steps[${i}].path`, "name the general set by 'file_id'.");
-          const { file_id: id, ...rest } = step as { do: string; file_id?: unknown };
+          const { file_id: id, ...rest } = step as { do: string; file_id?: unknown; map?: unknown };
+          if (rest.map !== undefined) rest.map = await place.json(`steps[${i}].map`, rest.map);
           if (id === undefined) steps.push(rest);
           else steps.push({ ...rest, path: await place.input(`steps[${i}].file_id`, String(id)) });
           const parsed = Step.safeParse(steps.at(-1));
@@ -291,99 +303,3 @@ export function dataTools(deps: Deps): Hono {
 
 type Report = Record<string, unknown> & { train: { path: string }; valid: { path: string } | null };
 type Fixed = { readonly path: string; readonly redaction_map: string | null };
-
-const stem = (path: string) => basename(path).replace(/\.[^.]+$/, '');
-
-async function readJson(path: string): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(path)) chunks.push(chunk as Buffer);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-}
-
-type Place = {
-  readonly folder: string;
-  /** The uploaded file under its own name, which tells its format. */
-  readonly input: (param: string, id: string) => Promise<string>;
-  /** Makes an uploaded file of what was written. */
-  readonly output: (path: string, filename: string) => Promise<unknown>;
-};
-type TaskOptions = Pick<Parameters<typeof runDataTask>[1] & object, 'signal' | 'onProgress'>;
-type Work = (place: Place, options: TaskOptions) => Promise<object>;
-
-async function answer(c: Context, deps: Deps, stream: boolean, work: Work): Promise<Response> {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([c.req.raw.signal, stop.signal]);
-  if (!stream) return c.json(await inPlace(deps, (place) => work(place, { signal })));
-  const events = await primed(progressOf(deps, work, signal));
-  return sseResponse(events, { stop: () => stop.abort(), log: deps.log });
-}
-
-/** Progress events, then the result. */
-async function* progressOf(deps: Deps, work: Work, signal: AbortSignal): AsyncGenerator<object> {
-  const waiting: object[] = [];
-  let wake = () => {};
-  let done = false;
-  const result = inPlace(deps, (place) =>
-    work(place, {
-      signal,
-      onProgress: ({ type: _, file: __, ...progress }) => {
-        waiting.push({ object: 'tunery.data_progress', ...progress });
-        wake();
-      },
-    }),
-  ).finally(() => {
-    done = true;
-    wake();
-  });
-  result.catch(() => {}); // thrown below
-  for (;;) {
-    const next = waiting.shift();
-    if (next !== undefined) yield next;
-    else if (done) break;
-    else
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-  }
-  yield await result;
-}
-
-async function inPlace<T>({ store, clock }: Deps, use: (place: Place) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'tunery-data-'));
-  let inputs = 0;
-  try {
-    return await use({
-      folder,
-      input: async (param, id) => {
-        const file = id.includes('\0') ? null : await getFile(store.database.query, id);
-        if (file === null)
-          throw param === 'file_id'
-            ? fileNotFound(id)
-            : invalidValue(param, `no such File object: ${id}.`);
-        const own = join(folder, `input-${++inputs}`);
-        await mkdir(own);
-        const path = join(own, file.filename);
-        await store.blobs.link(file.sha256, path);
-        return path;
-      },
-      output: async (path, filename) => {
-        const blob = await store.blobs.receive(createReadStream(path));
-        try {
-          const row = {
-            id: newId('file-'),
-            created_at: unixSeconds(clock.now()),
-            expires_at: null,
-            filename,
-            purpose: 'fine-tune',
-          };
-          return wireFile(await saveFile(store.database, store.blobs, row, blob));
-        } catch (error) {
-          await blob.discard();
-          throw error;
-        }
-      },
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
