@@ -185,11 +185,16 @@ test('a second server on the data directory is refused with a sentence', async (
 });
 
 test('a data directory that cannot be written is refused with what to do', async () => {
-  const args = ['serve', '--port', '0', '--data-dir', join(folder, '12.jsonl', 'data')];
-  rowsFile(12); // a file where a folder should be
-  const { code, err } = await script('tunery', args).ended();
+  const file = rowsFile(12); // where a folder should be
+  const serve = (path: string) =>
+    script('tunery', ['serve', '--port', '0', '--data-dir', path, '--models-dir', file]).ended();
+  const below = await serve(join(file, 'data'));
+  expect(below.code).toBe(1);
+  expect(below.err).toContain('choose another --data-dir');
+  expect(below.err).toContain(`There is no folder ${file}`);
+  const { code, err } = await serve(file);
   expect(code).toBe(1);
-  expect(err).toContain('choose another --data-dir');
+  expect(err).toContain(`${file} is a file, not a folder. Choose another --data-dir.`);
 });
 
 test.skipIf(process.platform === 'win32')('the recipe runs to its end', async () => {

@@ -142,6 +142,7 @@ export const en = {
   'error.lost': 'The connection to the server was lost: {reason}',
 
   'serve.ready': 'Tunery answers at {url}',
+  'serve.no_models_folder': 'There is no folder {folder}; no models are read from it.',
   'serve.stopping': 'Closing … (Ctrl-C again stops at once)',
   'serve.disk_full': 'the disk of {folder} is full. Free some space and start it again.',
   'serve.failed': 'The server could not start: {reason}',

@@ -183,6 +183,8 @@ export const wireEn = {
     'Another Tunery server uses the data directory {directory}. Stop it, or start this one with another --data-dir.',
   'start.not_writable':
     'Cannot write to the data directory {directory} ({reason}). Give this user the right to, or choose another --data-dir.',
+  'start.no_folder':
+    'The data directory {directory} is a file, not a folder. Choose another --data-dir.',
   'start.newer':
     'This data directory was used by a newer Tunery (it has {names}). Start that version, or another data directory.',
   'start.no_key':

@@ -163,6 +163,7 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
     '另一个 Tunery 服务器正在使用数据目录 {directory}。请停止它，或换一个 --data-dir。',
   'start.not_writable':
     '无法写入数据目录 {directory}（{reason}）。请给当前用户写权限，或换一个 --data-dir。',
+  'start.no_folder': '数据目录 {directory} 是一个文件，不是文件夹。请换一个 --data-dir。',
   'start.newer':
     '该数据目录由更新版本的 Tunery 使用过（含有 {names}）。请启动那个版本，或换一个数据目录。',
   'start.no_key':

@@ -141,6 +141,7 @@ export const zhCN: Record<MessageKey, string> = {
   'error.lost': '与服务器的连接断开：{reason}',
 
   'serve.ready': 'Tunery 已就绪，地址 {url}',
+  'serve.no_models_folder': '没有文件夹 {folder}，不会从中读取模型。',
   'serve.stopping': '正在关闭……（再按一次 Ctrl-C 立即停止）',
   'serve.disk_full': '{folder} 所在的磁盘已满。请腾出空间后重新启动。',
   'serve.failed': '服务器无法启动：{reason}',

@@ -53,6 +53,9 @@ function lockOut(directory: string): () => void {
 }
 
 async function makeWritable(directory: string): Promise<void> {
+  const there = await stat(directory).catch(() => null);
+  if (there !== null && !there.isDirectory())
+    throw new CodedError('data_directory_not_writable', say('start.no_folder', { directory }));
   try {
     await makeDirectory(directory);
     await access(directory, constants.W_OK | constants.X_OK);

@@ -1,6 +1,7 @@
 // tunery serve: starts the server in this process and prints its address once it answers. Logs go to
 // stderr. The first Ctrl-C closes it in order, a second one stops at once.
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { defineCommand } from 'citty';
 import { isDiskFull } from '../../lib/disk-full.ts';
 import { retell } from '../../messages/retell.ts';
@@ -49,6 +50,7 @@ export function serveCommand(cli: Cli) {
     async run({ args, rawArgs }) {
       const port = wholeNumber(say, '--port', args.port, 0, 65_535);
       const modelsDirs = [...repeated(rawArgs, 'models-dir'), ...modelsFromEnv(env)];
+      for (const folder of modelsDirs) await remarkOn(cli, folder);
       const server = await start(cli, {
         port,
         host: args.host,
@@ -67,6 +69,12 @@ export function serveCommand(cli: Cli) {
       await server.close();
     },
   });
+}
+
+/** It may come later, on a disk that is mounted; but it may be a slip of the pen. */
+async function remarkOn(cli: Cli, folder: string): Promise<void> {
+  const there = await stat(folder).catch(() => null);
+  if (!there?.isDirectory()) note(cli, cli.say('serve.no_models_folder', { folder }));
 }
 
 type StartOptions = Parameters<typeof startServer>[0];
