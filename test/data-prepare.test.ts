@@ -626,3 +626,22 @@ test('the whole conversation is there in Chinese', async () => {
     /[a-z]{6,} [a-z]{2,}/,
   );
 });
+
+test('what is no plain file is written as one, though nothing in it needs a change', async () => {
+  const chat = (i: number) => ({
+    messages: [
+      { role: 'user', content: `Ask ${i}` },
+      { role: 'assistant', content: `Say ${i}` },
+    ],
+  });
+  const half = (from: number) => jsonlOf(Array.from({ length: 10 }, (_, i) => chat(from + i)));
+  const { folder, rows, names } = place({ 'in/a.jsonl': half(0), 'in/b.jsonl': half(10) });
+  const two = await runCli(['data', 'prepare', join(folder, 'in'), '-q']);
+  expect(two.out).toContain('in_prepared.jsonl" --follow');
+  expect(rows('in_prepared.jsonl')).toHaveLength(20);
+  const packed = place({ 'a.jsonl.gz': gzipSync(half(0)) });
+  await packed.prepare('-q');
+  expect(packed.rows('a_prepared.jsonl')).toHaveLength(10);
+  await runCli(['data', 'prepare', '-', '-q', '-o', join(folder, 'piped')], { input: half(0) });
+  expect(names()).toContain('piped_prepared.jsonl');
+});

@@ -49,6 +49,7 @@ export const prepareEn = {
     'Your file is neither UTF-8 nor GBK text; read as {label}, a guess: look at the rows, and give --encoding if they are wrong',
   'prepare.convert': 'Your format `{format}` will be converted to `JSONL`',
   'prepare.convert_encoding': 'Your file will be written as UTF-8',
+  'prepare.one_file': 'Your rows will be written to one JSONL file',
   'prepare.convert_columns': 'The columns will be written as `prompt` and `completion`',
   'prepare.convert_text': 'Values that are no text will be written as text',
   'prepare.repairs': 'Repair {count} places: {what}',

@@ -45,6 +45,7 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
     '您的文件既不是 UTF-8 也不是 GBK 文本；按 {label} 读取，这只是猜测：请查看数据行，如有错误请给出 --encoding',
   'prepare.convert': '您的格式 `{format}` 将转换为 `JSONL`',
   'prepare.convert_encoding': '您的文件将以 UTF-8 写出',
+  'prepare.one_file': '您的数据将写入一个 JSONL 文件',
   'prepare.convert_columns': '这些列将写成 `prompt` 和 `completion`',
   'prepare.convert_text': '不是文本的值将写成文本',
   'prepare.repairs': '修复 {count} 处：{what}',

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
 import { randomStream } from '../../lib/random.ts';
 import { say as inEnglish, type Say } from '../../messages/say.ts';
+import type { ProblemKey } from '../problems.ts';
 import { type BadRow, badRow, badRows, MOST_BAD } from '../source/bad-rows.ts';
 import { openSource } from '../source/rows.ts';
 import { mapTexts } from '../source/texts.ts';
@@ -93,8 +94,7 @@ export async function convertData(
         if (item.kind === 'problem') {
           if (item.level !== 'error') continue;
           const row = badRow(source.name, item, say);
-          // Of lines in another encoding only the first few are named: no telling what to leave out.
-          if (item.key === 'data.mixed_encodings')
+          if (OVER_SEVERAL.includes(item.key))
             throw badRows(source.name, [row], 'rows.other_lines', say);
           if (item.repaired) unsure.add(item.line);
           bad(row);
@@ -131,6 +131,8 @@ export async function convertData(
   }
 }
 
+/** The line is that of the first row concerned: there is no telling which to leave out. */
+const OVER_SEVERAL: readonly ProblemKey[] = ['data.mixed_encodings', 'data.merged_cells'];
 const LEFT = /\{\{\s*(?:name|author)\s*\}\}|<(?:NAME|AUTHOR)>/;
 
 function count(losses: Map<string, Loss & { rows: number }>, { key, params }: Loss): void {

@@ -15,6 +15,8 @@ export type Input = {
   readonly name: string;
   readonly parts: readonly TablePart[];
   readonly columns: readonly string[];
+  /** One plain file, which a job could be given as it is: no folder, archive or stream. */
+  readonly plain: boolean;
   readonly items: AsyncIterable<TableItem>;
   readonly close: () => Promise<void>;
 };
@@ -37,9 +39,12 @@ export async function openInput(
   const [first] = sources;
   if (first === undefined) throw new Error('prepare needs an input');
   const columns = [...new Set(tables.flatMap((table) => table.columns))];
+  const name = first.name ?? ('path' in first ? first.path : '');
+  const parts = tables.flatMap((table) => table.parts);
   return {
-    name: first.name ?? ('path' in first ? first.path : ''),
-    parts: tables.flatMap((table) => table.parts),
+    name,
+    parts,
+    plain: parts.length === 1 && 'path' in first && parts[0]?.file === name,
     columns:
       rename === null
         ? columns
@@ -70,7 +75,7 @@ async function* joined(
 
 /** What the first lines of the output say about format, sheets and encoding; and what must be done. */
 export function announce(
-  { parts }: Input,
+  { parts, plain }: Input,
   say: Say,
   options: TableOptions,
 ): { lines: string[]; necessary: string[] } {
@@ -106,6 +111,7 @@ export function announce(
   }
   const foreign = [...labels].some((label) => label !== 'utf-8');
   if (foreign && format.convert === null) necessary.push(say('prepare.convert_encoding'));
+  if (!plain && necessary.length === 0) necessary.push(say('prepare.one_file'));
   return { lines, necessary };
 }
 

@@ -207,7 +207,8 @@ async function* jsonlItems(
     else if (line.kind === 'not-utf8') yield problem(at, example, 'data.not_utf8');
     else yield parsed(at, example, line);
   }
-  if (example === 0 && problems.length === 0) yield problem(0, 0, 'data.empty_file');
+  if (example === 0 && problems.length === 0)
+    yield problem(0, 0, lines === null ? 'data.empty_file' : 'data.empty_table');
 }
 
 const CHECK_SIGNAL = 1000;

@@ -2,7 +2,7 @@
 // what to do. A bug becomes a sentence too, and its stack goes to this process's own stderr.
 import { tmpdir } from 'node:os';
 import { sep } from 'node:path';
-import { explain } from '../../data/problems.ts';
+import { problemText } from '../../data/prepare/problem-text.ts';
 import { TableError } from '../../data/read-table/table.ts';
 import { CodedError } from '../../lib/coded-error.ts';
 import { isDiskFull } from '../../lib/disk-full.ts';
@@ -21,8 +21,7 @@ export function dataFailure(error: unknown, say: Say): Fail {
     param,
   });
   if (error instanceof TableError) {
-    const { what, fix } = explain(error.problem, say);
-    return fail('unreadable_file', `${error.problem.file}: ${what}. ${fix}`, 'file');
+    return fail('unreadable_file', problemText(error.problem, say), 'file');
   }
   if (error instanceof CodedError)
     return fail(error.code ?? 'invalid_request', error.message, error.param);
