@@ -168,6 +168,8 @@ export const wireEn = {
     'You exceeded your current quota: the API key {masked} may use {quota} tokens and has used them. Ask for a key with a larger quota.',
   'refusal.disk_full':
     'The disk of the server is full. Nothing of this request was kept; free some space and try again.',
+  'refusal.file_too_large':
+    'The file system of the server, or a limit of its user (ulimit -f), allows no file this large. Nothing of this request was kept.',
   'refusal.defect':
     'The server had an error while processing your request. The log has the details.',
   'refusal.too_large': 'Maximum content size limit ({limit}) exceeded ({read} bytes read)',

@@ -151,6 +151,8 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'refusal.quota':
     '已超出配额：密钥 {masked} 最多可用 {quota} 个 token，现已用完。请申请配额更大的密钥。',
   'refusal.disk_full': '服务器磁盘已满。该请求没有留下任何内容；请腾出空间后再试。',
+  'refusal.file_too_large':
+    '服务器的文件系统或其用户的限制（ulimit -f）不允许这么大的文件。该请求没有留下任何内容。',
   'refusal.defect': '服务器处理请求时出错，详情见日志。',
   'refusal.too_large': '内容超过大小上限 {limit} 字节（已读 {read} 字节）',
 

@@ -33,3 +33,8 @@ test('the full disk of the database is told to the client with a code', () => {
   const error = Object.assign(new Error('could not extend file'), { code: '53100' });
   expect(toWire(error)).toMatchObject({ status: 507, body: { error: { code: 'disk_full' } } });
 });
+
+test('a file that the system allows nobody to write is told so, and is no fault of the client', () => {
+  const error = Object.assign(new Error('EFBIG: file too large, write'), { code: 'EFBIG' });
+  expect(toWire(error)).toMatchObject({ status: 507, body: { error: { code: 'file_too_large' } } });
+});

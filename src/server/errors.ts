@@ -61,6 +61,12 @@ function asApiError(error: unknown): ApiError {
       { status: 507, code: 'disk_full', param: null },
       error,
     );
+  if (error instanceof Error && 'code' in error && error.code === 'EFBIG')
+    return new ApiError(
+      say('refusal.file_too_large'),
+      { status: 507, code: 'file_too_large', param: null },
+      error,
+    );
   // The reason is in the log under the request's id; a client learns nothing of the inside.
   return new ApiError(say('refusal.defect'), { status: 500, code: null, param: null }, error);
 }

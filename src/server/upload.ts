@@ -122,7 +122,7 @@ function createParser(type: string, limit: number, part: string): BusboyInstance
   }
 }
 
-const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EIO', 'EMFILE'];
+const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EACCES', 'EPERM', 'EROFS', 'EIO', 'EMFILE'];
 const isDiskError = (error: unknown) =>
   error instanceof Error && DISK_ERRORS.includes((error as NodeJS.ErrnoException).code ?? '');
 
