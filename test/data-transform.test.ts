@@ -69,6 +69,47 @@ test('personal data is replaced by marks that lead back through a map kept apart
   expect(parts[0]!.map((row) => restore(row.prompt, map))).toEqual(rows.map((row) => row.prompt));
 });
 
+test('marks that the text has already are not given out again, and everything can be put back', async () => {
+  const rows = [pair('[EMAIL_1] wrote to jane.roe@tunery.dev', ' ok'), pair('x', ' 13812345678')];
+  const { parts, redaction_map: map } = await transform(rows, [{ do: 'redact' }]);
+  expect(parts[0]![0]).toEqual(pair('[EMAIL_1] wrote to [EMAIL_2]', ' ok'));
+  const back = await transform(parts[0]!, [{ do: 'restore', map }]);
+  expect(back.parts[0]).toEqual(rows);
+  const manifest = JSON.parse(readFileSync(back.manifest, 'utf8'));
+  expect(manifest.inputs).toHaveLength(2);
+});
+
+test('a learning curve is a file for each share, each part of the next', async () => {
+  const rows = labelled({ a: 30, b: 10 });
+  const { parts, outputs } = await transform(rows, [{ do: 'curve', shares: [0.25, 0.5, 1] }]);
+  expect(outputs.map(({ path }) => path.replace(/^.*_(\d+)\.jsonl$/, '$1'))).toEqual([
+    '25',
+    '50',
+    '100',
+  ]);
+  const texts = parts.map((part) => new Set(part.map((row) => row.text)));
+  expect(texts.map(({ size }) => size)).toEqual([10, 20, 40]);
+  expect([...texts[0]!].every((text) => texts[1]!.has(text))).toBe(true);
+});
+
+test('an output never takes the place of an input, nor do rows of another form come in', async () => {
+  const input = file(labelled({ a: 4 }), 'own.jsonl');
+  await expect(
+    transformData({ path: input, output: input, steps: [{ do: 'shuffle' }], seed: 1 }, {}),
+  ).rejects.toThrow(/written over/);
+  const general = file([pair('q', ' a')], 'general.jsonl');
+  await expect(
+    transform(labelled({ a: 1 }), [{ do: 'mix', path: general, ratio: '1:1', repeat: false }]),
+  ).rejects.toThrow(/form completion/);
+});
+
+test('copies that a split puts into several parts are counted', async () => {
+  const rows = Array.from({ length: 40 }, (_, i) => ({ text: `t${i % 4}`, label: 'a' }));
+  const split = { do: 'split', parts: { train: 0.5, test: 0.5 }, how: 'random' };
+  const { steps } = await transform(rows, [split]);
+  expect(steps[0]!['copies_across_parts']).toBeGreaterThan(0);
+});
+
 test.each([
   ["label == 'a'", 3],
   ["label in ('a', 'b') and not (row.text contains '1')", 4],
@@ -228,6 +269,14 @@ test('the command writes a manifest, and the manifest makes the same bytes again
     err: expect.stringContaining('the same bytes as before'),
   });
   expect(readFileSync(join(folder, 'made_train.jsonl'))).toEqual(before);
+  const stray = await script('tunery', [
+    'data',
+    'transform',
+    '--recipe',
+    manifest,
+    '--shuffle',
+  ]).ended();
+  expect(stray).toMatchObject({ code: 2, err: expect.stringContaining('--shuffle') });
   writeFileSync(input, '{"text":"new","label":"a"}\n');
   const changed = await script('tunery', ['data', 'transform', '--recipe', manifest]).ended();
   expect(changed).toMatchObject({ code: 1, err: expect.stringContaining('has changed since') });

@@ -2,7 +2,7 @@
 import { createWriteStream, existsSync, lstatSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { baseModels } from '../jobs/base-models.ts';
 import type { DataTask, Question } from '../jobs/data-protocol.ts';
@@ -94,6 +94,17 @@ export async function modelPath(
 
 export const languageOf = ({ say }: Cli): Language => parseLanguage(say('cli.language')) ?? 'en';
 
+/** Where a result goes that nobody named: beside its input, or here when that came by standard input. */
+export const beside = (file: string, ending: string): string =>
+  file === '-'
+    ? resolve(`stdin${ending}`)
+    : join(dirname(resolve(file)), `${basename(file, extname(file))}${ending}`);
+
+const STAGES: Readonly<Record<string, 'datatool.progress_near' | 'datatool.progress_step'>> = {
+  near: 'datatool.progress_near',
+  step: 'datatool.progress_step',
+};
+
 type Ask = (questions: readonly Question[], report: unknown) => Promise<readonly string[]>;
 
 export async function runTask(cli: Cli, task: DataTask, ask?: Ask): Promise<unknown> {
@@ -106,10 +117,7 @@ export async function runTask(cli: Cli, task: DataTask, ask?: Ask): Promise<unkn
         onProgress: ({ stage, rows, file }) =>
           bar.show(
             stage === 'near' ? 1 : 0,
-            cli.say(stage === 'near' ? 'datatool.progress_near' : 'datatool.progress', {
-              rows,
-              file,
-            }),
+            cli.say(STAGES[stage] ?? 'datatool.progress', { rows, file }),
           ),
         ...(ask === undefined
           ? {}

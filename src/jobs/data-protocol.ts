@@ -78,6 +78,7 @@ export type ConvertTask = z.infer<typeof ConvertTask>;
 export const TransformTask = z.object({
   kind: z.literal('transform'),
   ...reading,
+  inputName: z.string().optional(),
   output: z.string(),
   /** Steps in order; their form is src/data/transform/steps.ts. */
   steps: z.array(z.unknown()),

@@ -303,6 +303,7 @@ export const checksEn = {
   'datatool.model_missing':
     'There is no base model "{name}" here. Known: {known}. Name a GGUF file, or the folder of models with --data-dir or --models-dir',
   'datatool.progress': '{rows} rows of {file}',
+  'datatool.progress_step': 'step {rows}',
   'datatool.progress_near': 'comparing {rows} rows',
   'datatool.has_errors': '{errors} error(s): a fine-tuning job would refuse these rows',
   'datatool.fixed':
@@ -371,6 +372,14 @@ export const checksEn = {
   'convert.placeholders':
     '{rows} row(s) still hold placeholders; fill them with --set name=… --set author=…',
 
+  'arg.restore': 'put back what was redacted, from the map that was kept apart',
+  'arg.curve': 'write a file for each percentage, for a learning curve',
+  'usage.curve': '--curve must be percentages such as 25,50,100; got "{value}"',
+  'usage.not_with_recipe':
+    '{flag} does not go with --recipe: the recipe holds the steps and the seed',
+  'transform.name_input':
+    'the input came by standard input; name it: tunery data transform FILE --recipe MANIFEST',
+  'transform.name_output': '{path} does not tell the name of its output; name one with -o',
   'transform.no_file': '"tunery data transform" needs FILE, or --recipe',
   'transform.no_steps': 'name at least one step, such as --dedupe exact',
   'transform.step': '{name}: {before} → {after} rows',

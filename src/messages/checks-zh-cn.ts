@@ -268,6 +268,7 @@ export const checksZhCN = {
   'datatool.model_missing':
     '这里没有基础模型“{name}”。已知的有：{known}。请指定 GGUF 文件，或用 --data-dir 或 --models-dir 指定模型所在的文件夹',
   'datatool.progress': '{file}：{rows} 行',
+  'datatool.progress_step': '第 {rows} 步',
   'datatool.progress_near': '正在比较 {rows} 行',
   'datatool.has_errors': '{errors} 个错误：微调任务会拒绝这些数据',
   'datatool.fixed': '已写入 {path}：{rows} 行，略去 {dropped} 行，修改 {changed} 行（{codes}）',
@@ -333,6 +334,13 @@ export const checksZhCN = {
   'convert.skipped': '略去第 {line} 行：{reason}',
   'convert.placeholders': '{rows} 行仍有占位符；请用 --set name=… --set author=… 填写',
 
+  'arg.restore': '用另存的对照表还原被脱敏的内容',
+  'arg.curve': '为每个百分比写一个文件，用于学习曲线',
+  'usage.curve': '--curve 应为百分比，如 25,50,100；得到“{value}”',
+  'usage.not_with_recipe': '{flag} 不能与 --recipe 同用：配方已包含步骤和种子',
+  'transform.name_input':
+    '输入来自标准输入，请指明文件：tunery data transform FILE --recipe MANIFEST',
+  'transform.name_output': '从 {path} 无法得知输出文件名，请用 -o 指明',
   'transform.no_file': '“tunery data transform”需要 FILE 或 --recipe',
   'transform.no_steps': '请至少指定一个步骤，例如 --dedupe exact',
   'transform.step': '{name}：{before} → {after} 行',

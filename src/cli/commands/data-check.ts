@@ -1,6 +1,6 @@
 // tunery data check FILE: the report, as text, JSON or a page; with --fix a mended copy beside it.
 
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { defineCommand } from 'citty';
 import type { FixResult } from '../../data/check/fix.ts';
@@ -10,7 +10,15 @@ import type { Question } from '../../jobs/data-protocol.ts';
 import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { repeated } from '../command-line.ts';
-import { input, languageOf, modelFlags, modelPath, runTask, withInput } from '../data-input.ts';
+import {
+  beside,
+  input,
+  languageOf,
+  modelFlags,
+  modelPath,
+  runTask,
+  withInput,
+} from '../data-input.ts';
 import { Failure, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 
@@ -56,9 +64,8 @@ export function checkCommand(cli: Cli) {
           : await modelPath(cli, args.model, args['data-dir'], rawArgs);
       await withInput(cli, args.file, async (path) => {
         const valid = args.valid === undefined ? null : resolve(args.valid);
-        const mended = (file: string) =>
-          join(dirname(file), `${basename(file, extname(file))}_fixed.jsonl`);
-        const output = args.output === undefined ? mended(path) : resolve(args.output);
+        const output =
+          args.output === undefined ? beside(args.file, '_fixed.jsonl') : resolve(args.output);
         const result = (await runTask(
           cli,
           {
@@ -77,7 +84,11 @@ export function checkCommand(cli: Cli) {
             html: args.html === undefined ? null : resolve(args.html),
             fix:
               args.fix === true
-                ? { output, validOutput: valid === null ? null : mended(valid), fill }
+                ? {
+                    output,
+                    validOutput: valid === null ? null : beside(valid, '_fixed.jsonl'),
+                    fill,
+                  }
                 : null,
             language: languageOf(cli),
           },

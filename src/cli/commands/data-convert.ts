@@ -1,5 +1,5 @@
 // tunery data convert FILE --to FORM: another form of the same rows, and what it cannot hold.
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import type { Converted } from '../../data/convert/convert-data.ts';
 import { SHAPES } from '../../data/convert/shapes.ts';
@@ -7,7 +7,7 @@ import { TARGETS, WRITE_DEFAULTS } from '../../data/convert/write.ts';
 import { pairOf, wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
 import { repeated } from '../command-line.ts';
-import { input, runTask, unescaped, withInput } from '../data-input.ts';
+import { beside, input, runTask, unescaped, withInput } from '../data-input.ts';
 import { note, printJson, printLine } from '../output.ts';
 
 export function convertCommand(cli: Cli) {
@@ -45,8 +45,7 @@ export function convertCommand(cli: Cli) {
         repeated(rawArgs, flag).map((text) => pairOf(say, `--${flag}`, text));
       const target = args.to;
       const result = (await withInput(cli, args.file, (path) => {
-        const stem = basename(path, extname(path));
-        const output = args.output ?? join(dirname(path), `${stem}_${target}.jsonl`);
+        const output = args.output ?? beside(args.file, `_${target}.jsonl`);
         return runTask(cli, {
           kind: 'convert',
           path,

@@ -1,14 +1,14 @@
 // tunery data transform FILE …: one flag for each step. The steps run in the order of this list, or in
 // that of a recipe.
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { sha256Of } from '../../data/source/manifest.ts';
-import { Manifest } from '../../data/transform/steps.ts';
+import { Manifest, withPaths } from '../../data/transform/steps.ts';
 import type { Transformed } from '../../data/transform/transform-data.ts';
 import { wholeNumber } from '../arguments.ts';
 import type { Cli } from '../cli.ts';
-import { input, runTask, unescaped, withInput } from '../data-input.ts';
+import { beside, input, languageOf, runTask, unescaped, withInput } from '../data-input.ts';
 import { Failure, reasonOf, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
 
@@ -30,6 +30,7 @@ export function transformCommand(cli: Cli) {
       dedupe: { type: 'enum', options: ['exact', 'near'], description: say('arg.dedupe') },
       'dedupe-by': text('arg.dedupe_by', 'EXPRESSION'),
       redact: flag('arg.redact'),
+      restore: text('arg.restore', 'MAP'),
       'redact-kinds': text('arg.redact_kinds', 'A,B'),
       'strip-prefix': flag('arg.strip_prefix'),
       separator: text('arg.separator', 'TEXT'),
@@ -43,6 +44,7 @@ export function transformCommand(cli: Cli) {
       repeat: flag('arg.repeat'),
       shuffle: flag('arg.shuffle'),
       bucket: text('arg.bucket', 'N'),
+      curve: text('arg.curve', '25,50,100'),
       split: text('arg.split', '80/10/10'),
       'split-how': {
         type: 'enum',
@@ -51,10 +53,17 @@ export function transformCommand(cli: Cli) {
       },
       'split-by': text('arg.split_by', 'EXPRESSION'),
     },
-    async run({ args }) {
-      if (args.recipe !== undefined)
-        return repeatRecipe(cli, args.recipe, args.output, args.json === true);
+    async run({ args, rawArgs }) {
       const { file } = args;
+      if (args.recipe !== undefined) {
+        const stray = rawArgs.find((flag) => /^--?[a-z]/i.test(flag) && !WITH_RECIPE.test(flag));
+        if (stray !== undefined) throw usageError(say('usage.not_with_recipe', { flag: stray }));
+        return repeatRecipe(
+          cli,
+          { recipe: args.recipe, file, output: args.output },
+          args.json === true,
+        );
+      }
       if (file === undefined) throw usageError(say('transform.no_file'));
       const steps = stepsOf(cli, args);
       if (steps.length === 0) throw usageError(say('transform.no_steps'));
@@ -64,10 +73,8 @@ export function transformCommand(cli: Cli) {
           path,
           sheet: args.sheet,
           encoding: args.encoding,
-          output: resolve(
-            args.output ??
-              join(dirname(path), `${basename(path, extname(path))}_transformed.jsonl`),
-          ),
+          ...(file === '-' && { inputName: '-' }),
+          output: resolve(args.output ?? beside(file, '_transformed.jsonl')),
           steps,
           seed: wholeNumber(say, '--seed', args.seed, 0, 2 ** 31),
         }),
@@ -76,6 +83,9 @@ export function transformCommand(cli: Cli) {
     },
   });
 }
+
+/** A recipe holds its steps and its seed. */
+const WITH_RECIPE = /^(--recipe|--output|-o|--json|--lang)(=|$)/;
 
 type Flags = Readonly<Record<string, unknown>>;
 
@@ -116,6 +126,7 @@ function stepsOf(cli: Cli, args: Flags): object[] {
           separator: unescaped(text('separator')!),
           stop: unescaped(text('stop') ?? ''),
         },
+    text('restore') === undefined ? null : { do: 'restore', map: resolve(text('restore')!) },
     text('few-shot') === undefined ? null : { do: 'few-shot', shots: number('few-shot', 1) },
     text('balance') === undefined
       ? null
@@ -131,6 +142,7 @@ function stepsOf(cli: Cli, args: Flags): object[] {
         },
     args['shuffle'] === true ? { do: 'shuffle' } : null,
     text('bucket') === undefined ? null : { do: 'bucket', rows: number('bucket', 2) },
+    text('curve') === undefined ? null : { do: 'curve', shares: sharesOf(cli, text('curve')!) },
     text('split') === undefined
       ? null
       : {
@@ -148,6 +160,14 @@ function amount({ say }: Cli, text: string): object {
   return share === undefined
     ? { rows: wholeNumber(say, '--sample', text, 1, 1e9) }
     : { share: Number(share) / 100 };
+}
+
+/** `25,50,100`, in percent. */
+function sharesOf({ say }: Cli, text: string): number[] {
+  const shares = text.split(',').map((part) => Number(part.trim().replace(/%$/, '')) / 100);
+  if (shares.length < 2 || shares.some((share) => !(share > 0 && share <= 1)))
+    throw usageError(say('usage.curve', { value: text }));
+  return shares;
 }
 
 /** `80/10/10`, `90/10`, or `train=0.8,dev=0.2`. */
@@ -171,8 +191,11 @@ function partsOf({ say }: Cli, text: string): Record<string, number> {
 /** Runs the steps of a manifest again and tells whether the same bytes came out. */
 async function repeatRecipe(
   cli: Cli,
-  recipe: string,
-  output: string | undefined,
+  {
+    recipe,
+    file,
+    output,
+  }: { recipe: string; file: string | undefined; output: string | undefined },
   json: boolean,
 ): Promise<void> {
   const { say } = cli;
@@ -185,31 +208,44 @@ async function repeatRecipe(
       code: 'bad_recipe',
     });
   }
-  for (const { path, sha256 } of manifest.inputs) {
-    const got = await sha256Of(join(folder, path)).catch((error: Error) => {
-      throw new Failure(say('error.file', { path, reason: error.message }), {
-        code: 'file_not_found',
-      });
+  if (output === undefined && !recipe.endsWith('.manifest.json'))
+    throw usageError(say('transform.name_output', { path: recipe }));
+  const [main, ...others] = manifest.inputs as [Input, ...Input[]];
+  if (file === undefined && main['name'] === '-') throw usageError(say('transform.name_input'));
+  const place = (path: string) => join(folder, path);
+  for (const input of others) await unchanged(cli, place(input.path), input);
+  const result = (await withInput(cli, file ?? place(main.path), async (path) => {
+    await unchanged(cli, path, main);
+    return runTask(cli, {
+      kind: 'transform',
+      path,
+      ...(main['name'] === '-' && { inputName: '-' }),
+      sheet: main.sheet,
+      encoding: main.encoding,
+      output: resolve(output ?? recipe.replace(/\.manifest\.json$/, '')),
+      steps: manifest.steps.map((step) => withPaths(step, place)),
+      seed: manifest.seed,
+      language: languageOf(cli),
     });
-    if (got !== sha256)
-      throw new Failure(say('transform.changed_input', { path, got, expected: sha256 }), {
-        code: 'input_changed',
-      });
-  }
-  const first = resolve(recipe).replace(/\.manifest\.json$/, '');
-  const result = (await runTask(cli, {
-    kind: 'transform',
-    path: join(folder, manifest.inputs[0]!.path),
-    output: output === undefined ? first : resolve(output),
-    steps: manifest.steps.map((step) =>
-      step.do === 'mix' ? { ...step, path: join(folder, step.path) } : step,
-    ),
-    seed: manifest.seed,
   })) as Transformed;
   print(cli, result, json);
   const same = manifest.outputs.every(({ sha256 }, i) => result.outputs[i]?.sha256 === sha256);
   note(cli, say(same ? 'transform.identical' : 'transform.different'));
   if (!same) throw new Failure(say('transform.different'), { code: 'not_reproduced' });
+}
+
+type Input = Manifest['inputs'][number];
+
+async function unchanged({ say }: Cli, path: string, { sha256 }: Input): Promise<void> {
+  const got = await sha256Of(path).catch((error: Error) => {
+    throw new Failure(say('error.file', { path, reason: error.message }), {
+      code: 'file_not_found',
+    });
+  });
+  if (got !== sha256)
+    throw new Failure(say('transform.changed_input', { path, got, expected: sha256 }), {
+      code: 'input_changed',
+    });
 }
 
 function print(cli: Cli, result: Transformed, json: boolean): void {

@@ -92,7 +92,7 @@ export async function balance(
   seed: number,
 ): Promise<Order> {
   const groups = [...(await groupsBy(set, by))].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  if (groups.length > Math.max(1000, set.rows / 2))
+  if (groups.length > 2 && groups.length > Math.min(1000, set.rows / 2))
     throw new CodedError(
       'invalid_value',
       `'${by}' has ${groups.length} different values in ${set.rows} rows; these are no classes.`,

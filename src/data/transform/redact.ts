@@ -1,5 +1,8 @@
 // Replaces personal data by marks such as [EMAIL_1]. The same value gets the same mark everywhere, so
 // that rows stay coherent; the map back is kept apart from the data.
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { CodedError } from '../../lib/coded-error.ts';
 import { findPii, type PiiKind } from '../analyse/pii.ts';
 
 export type RedactionMap = Readonly<Record<string, string>>;
@@ -56,6 +59,19 @@ export function highestMarks() {
       }
     },
   };
+}
+
+/** Throws CodedError where the file is no such map. */
+export async function redactionMapIn(path: string): Promise<RedactionMap> {
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new CodedError('bad_redaction_map', `Cannot read the redaction map ${path}: ${reason}`, {
+      param: 'restore',
+      cause: error,
+    });
+  }
 }
 
 /** Puts the values back. */

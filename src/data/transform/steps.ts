@@ -12,6 +12,8 @@ export const Step = z.discriminatedUnion('do', [
     by: z.string().default('row'),
   }),
   z.strictObject({ do: z.literal('redact'), kinds: z.array(z.enum(PII_KINDS)).optional() }),
+  /** Puts back what an earlier redaction took out; `map` is the file that it kept apart. */
+  z.strictObject({ do: z.literal('restore'), map: z.string().min(1) }),
   z.strictObject({ do: z.literal('filter'), where: z.string().min(1) }),
   z.strictObject({ do: z.literal('shuffle') }),
   z.strictObject({
@@ -32,6 +34,8 @@ export const Step = z.discriminatedUnion('do', [
     /** Draws rows again when the general set is too small. */
     repeat: z.boolean().default(false),
   }),
+  /** A file for each share, the smaller ones part of the larger, for a learning curve. */
+  z.strictObject({ do: z.literal('curve'), shares: z.array(share).min(2).max(20) }),
   z.strictObject({ do: z.literal('bucket'), rows: z.int().min(2) }),
   z.strictObject({
     do: z.literal('separator'),
@@ -62,7 +66,23 @@ export const Manifest = z.looseObject({
   object: z.literal('tunery.data_manifest'),
   seed: z.int().min(0),
   steps: z.array(Step),
-  inputs: z.array(z.looseObject({ path: z.string(), sha256: z.string(), rows: z.int() })).min(1),
+  inputs: z
+    .array(
+      z.looseObject({
+        path: z.string(),
+        sha256: z.string(),
+        rows: z.int(),
+        sheet: z.string().optional(),
+        encoding: z.string().optional(),
+      }),
+    )
+    .min(1),
   outputs: z.array(z.looseObject({ path: z.string(), sha256: z.string(), rows: z.int() })),
 });
 export type Manifest = z.infer<typeof Manifest>;
+
+/** The step with the files that it names changed. */
+export function withPaths(step: Step, change: (path: string) => string): Step {
+  if (step.do === 'mix') return { ...step, path: change(step.path) };
+  return step.do === 'restore' ? { ...step, map: change(step.map) } : step;
+}

@@ -1,10 +1,14 @@
 // Carries out a recipe: steps in order over the rows of one file. Writes the result, a manifest beside
 // it, and the map of what was redacted. The same inputs, steps and seed give the same bytes.
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
 import { randomStream } from '../../lib/random.ts';
-import { manifestOf, sha256Of, writeManifest } from '../source/manifest.ts';
+import { HashTable, hashText } from '../analyse/hash-table.ts';
+import { shapeOf } from '../convert/shapes.ts';
+import { type ManifestInput, manifestOf, sha256Of, writeManifest } from '../source/manifest.ts';
 import type { SourceOptions } from '../source/rows.ts';
+import { mapTexts } from '../source/texts.ts';
 import { type Written, writeRowsTo, writeTextTo } from '../source/write-rows.ts';
 import { ExpressionError } from './expression.ts';
 import {
@@ -18,13 +22,15 @@ import {
   shuffle,
   split,
 } from './pick.ts';
-import { highestMarks, Redactor } from './redact.ts';
+import { highestMarks, Redactor, redactionMapIn, restore } from './redact.ts';
 import { fewShot, prefixOf, redaction, rewritten, separators, stripPrefix } from './rewrite.ts';
 import { collect, type RowSet, rowSetOf, type Scratch, withScratch } from './row-set.ts';
-import type { Step } from './steps.ts';
+import { type Step, withPaths } from './steps.ts';
 
 export type TransformRequest = {
   readonly path: string;
+  /** What the manifest calls the input: `-` for standard input. */
+  readonly inputName?: string | undefined;
   readonly output: string;
   readonly steps: readonly Step[];
   readonly seed: number;
@@ -64,12 +70,21 @@ export async function transformData(
 type State = { set: RowSet; readonly parts: { name: string; set: RowSet }[] | null };
 
 async function run(
-  { path, output, steps, seed }: TransformRequest,
+  { path, inputName, output, steps, seed }: TransformRequest,
   options: SourceOptions,
   scratch: Scratch,
   onStep: (step: number) => void,
 ): Promise<Transformed> {
-  const inputs = [{ path, sha256: await sha256Of(path), rows: 0 }];
+  const { sheet, encoding } = options;
+  const inputs: Input[] = [
+    {
+      path,
+      sha256: await sha256Of(path),
+      rows: 0,
+      ...(sheet !== undefined && { sheet }),
+      ...(encoding !== undefined && { encoding }),
+    },
+  ];
   let state: State = { set: await rowSetOf(path, scratch, 'input', options), parts: null };
   inputs[0]!.rows = state.set.rows;
   const reports: StepReport[] = [];
@@ -77,7 +92,9 @@ async function run(
   for (const [i, step] of steps.entries()) {
     onStep(i + 1);
     if (state.parts !== null)
-      throw new CodedError('invalid_value', 'split must be the last step.', { param: 'split' });
+      throw new CodedError('invalid_value', `${steps[i - 1]!.do} must be the last step.`, {
+        param: steps[i - 1]!.do,
+      });
     const before = state.set;
     const { next, more } = await apply(step, before, {
       seed,
@@ -100,6 +117,8 @@ async function run(
     state.parts === null
       ? [{ path: output, set: state.set }]
       : state.parts.map(({ name, set }) => ({ path: partPath(output, name), set }));
+  const { local, path: manifestPath } = manifestOf(output);
+  await keepInputs(inputs, [...files.map((file) => file.path), manifestPath]);
   const outputs: Written[] = [];
   for (const file of files) {
     outputs.push(
@@ -113,11 +132,12 @@ async function run(
     map = `${output}.redaction.json`;
     await writeTextTo(map, `${JSON.stringify(redactor.used.map, null, 2)}\n`);
   }
-  const { local } = manifestOf(output);
   const manifest = await writeManifest(output, {
     seed,
-    steps: steps.map((step) => (step.do === 'mix' ? { ...step, path: local(step.path) } : step)),
-    inputs,
+    steps: steps.map((step) => withPaths(step, local)),
+    inputs: inputs.map((input, i) =>
+      i === 0 && inputName !== undefined ? { ...input, name: inputName } : input,
+    ),
     outputs,
   });
   return {
@@ -127,6 +147,26 @@ async function run(
     manifest,
     redaction_map: map,
   };
+}
+
+type Input = ManifestInput & { rows: number };
+
+/** An input that was written over could not be read again to repeat the recipe. */
+async function keepInputs(inputs: readonly Input[], outputs: readonly string[]): Promise<void> {
+  const identity = async (path: string) => {
+    const found = await stat(path).catch(() => null);
+    return found === null ? null : `${found.dev}/${found.ino}`;
+  };
+  const read = await Promise.all(inputs.map(({ path }) => identity(path)));
+  for (const path of outputs) {
+    const there = await identity(path);
+    if (there !== null && read.includes(there))
+      throw new CodedError(
+        'output_is_input',
+        `${path} is an input of this transformation and would be written over. Name another output with -o.`,
+        { param: 'output' },
+      );
+  }
 }
 
 const rowsOf = ({ set, parts }: State) =>
@@ -142,7 +182,7 @@ type Around = {
   readonly seed: number;
   readonly scratch: Scratch;
   readonly i: number;
-  readonly inputs: { path: string; sha256: string; rows: number }[];
+  readonly inputs: Input[];
   readonly options: SourceOptions;
   readonly redactor: { used: Redactor | null };
 };
@@ -175,6 +215,21 @@ async function apply(step: Step, set: RowSet, around: Around): Promise<Applied> 
       const done = await change(redaction(around.redactor.used));
       return { ...done, more: { redacted: Object.keys(around.redactor.used.map).length } };
     }
+    case 'restore': {
+      const map = await redactionMapIn(step.map);
+      around.inputs.push({ path: step.map, sha256: await sha256Of(step.map), rows: 0 });
+      return change((value) => mapTexts(value, (text) => restore(text, map)));
+    }
+    case 'curve':
+      return {
+        next: {
+          set,
+          parts: step.shares.map((part) => ({
+            name: String(Number((part * 100).toFixed(4))).replace('.', '_'),
+            set: set.picked(sample(set, { do: 'sample', share: part }, seed)),
+          })),
+        },
+      };
     case 'separator':
       return change(separators(step));
     case 'strip-prefix': {
@@ -190,9 +245,14 @@ async function apply(step: Step, set: RowSet, around: Around): Promise<Applied> 
         name,
         set: set.picked(rows),
       }));
+      const shared = await copiesAcross(parts.map((part) => part.set));
       return {
         next: { set, parts },
-        more: { parts: Object.fromEntries(parts.map((part) => [part.name, part.set.rows])) },
+        more: {
+          parts: Object.fromEntries(parts.map((part) => [part.name, part.set.rows])),
+          // The parts are not apart then; --dedupe exact before the split helps.
+          ...(shared > 0 && { copies_across_parts: shared }),
+        },
       };
     }
     default:
@@ -211,6 +271,7 @@ async function mix(
     say: options.say,
   });
   inputs.push({ path: step.path, sha256: await sha256Of(step.path), rows: general.rows });
+  await sameForm(own, general, step.path);
   const [a, b] = step.ratio.split(':').map(Number) as [number, number];
   if (!(a > 0))
     throw new CodedError('invalid_value', `the ratio ${step.ratio} has no own rows.`, {
@@ -238,6 +299,19 @@ async function mix(
   };
 }
 
+/** Rows of another form beside ours would make a file that no job takes. */
+async function sameForm(own: RowSet, general: RowSet, path: string): Promise<void> {
+  if (own.rows === 0 || general.rows === 0) return;
+  const [a, b] = [shapeOf(await own.value(0)), shapeOf(await general.value(0))];
+  if (a === b) return;
+  throw new CodedError(
+    'other_form',
+    `The rows of ${basename(path)} are in the form ${b ?? 'unknown'}, the own ones in the form ${a ?? 'unknown'}. ` +
+      `Convert one of them first: tunery data convert ${basename(path)} --to ${a ?? 'chat'}`,
+    { param: 'mix' },
+  );
+}
+
 function shuffledOrder(rows: number, seed: number, i: number): number[] {
   const random = randomStream(seed, `mix/${i}/order`);
   const order = Array.from({ length: rows }, (_, row) => row);
@@ -246,6 +320,18 @@ function shuffledOrder(rows: number, seed: number, i: number): number[] {
     [order[at], order[other]] = [order[other]!, order[at]!];
   }
   return order;
+}
+
+/** Rows that stand in more than one part. */
+async function copiesAcross(parts: readonly RowSet[]): Promise<number> {
+  const first = new HashTable();
+  let copies = 0;
+  for (const [part, set] of parts.entries())
+    for (let row = 0; row < set.rows; row++) {
+      const before = first.putFirst(hashText(await set.text(row)), part);
+      if (before !== null && before !== part) copies += 1;
+    }
+  return copies;
 }
 
 /** Only steps that drop rows say which. */

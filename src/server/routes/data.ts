@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { SHAPES } from '../../data/convert/shapes.ts';
 import { TARGETS } from '../../data/convert/write.ts';
 import { TABLE_FORMATS } from '../../data/read-table/table.ts';
+import { writeTextTo } from '../../data/source/write-rows.ts';
 import { Step } from '../../data/transform/steps.ts';
 import type { DataTask } from '../../jobs/data-protocol.ts';
 import { runDataTask } from '../../jobs/data-tasks.ts';
@@ -76,7 +77,7 @@ export const Transform = z.strictObject({
   seed,
 });
 
-const Overlap = z.strictObject({ ...reading, other_file_id: z.string().min(1) });
+export const Overlap = z.strictObject({ ...reading, other_file_id: z.string().min(1) });
 
 const partSource = z.union([
   z.strictObject({ column: z.string().min(1) }),
@@ -261,7 +262,7 @@ export function dataTools(deps: Deps): Hono {
           if ('path' in step)
             throw invalidValue(`steps[${i}].path`, "name the general set by 'file_id'.");
           const { file_id: id, ...rest } = step as { do: string; file_id?: unknown; map?: unknown };
-          if (rest.map !== undefined) rest.map = await place.json(`steps[${i}].map`, rest.map);
+          if (rest.map !== undefined) rest.map = await inFolder(place.folder, i, rest.map);
           if (id === undefined) steps.push(rest);
           else steps.push({ ...rest, path: await place.input(`steps[${i}].file_id`, String(id)) });
           const parsed = Step.safeParse(steps.at(-1));
@@ -299,6 +300,15 @@ export function dataTools(deps: Deps): Hono {
         };
       });
     });
+}
+
+/** A map of what was redacted is given itself: no path of the server is read. */
+async function inFolder(folder: string, i: number, map: unknown): Promise<string> {
+  if (typeof map !== 'object' || map === null)
+    throw invalidValue(`steps[${i}].map`, 'give the redaction map itself, an object.');
+  const path = join(folder, `redaction-${i}.json`);
+  await writeTextTo(path, JSON.stringify(map));
+  return path;
 }
 
 type Report = Record<string, unknown> & { train: { path: string }; valid: { path: string } | null };
