@@ -355,3 +355,25 @@ test('the report speaks Chinese', async () => {
   const { out } = await script('tunery', ['data', 'check', path, '--lang', 'zh']).ended();
   expect(out).toContain('微调任务至少需要 10 行');
 });
+
+test('no-break spaces between the tokens are mended at once, those inside of texts when it is allowed', async () => {
+  const row = (i: number) => JSON.stringify(chat(`Who is number ${i}?`, 'It is I.'));
+  const pasted = Array.from({ length: 12 }, (_, i) => row(i).replaceAll(/[ ,:]/g, '$&\u00a0'));
+  const path = file(pasted);
+  const fixed = join(folder, 'pasted.jsonl');
+  const { find } = await check(path, '--fix', '--output', fixed);
+  expect(find('no_break_space')).toMatchObject({ rows: 12, fix: 'auto' });
+  expect(find('no_break_space')?.details[3]).toMatchObject({ line: 4, column: 13 });
+  expect(find('no_break_space_inside')).toMatchObject({ rows: 12, fix: 'ask' });
+  const texts = () =>
+    readFileSync(fixed, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).messages[0].content);
+  expect(texts()).toHaveLength(12);
+  expect(texts()[3]).toContain('\u00a0');
+  const { report } = await check(path, '--fix', '-q', '--output', fixed);
+  expect(texts()).toHaveLength(12);
+  expect(texts().join()).not.toContain('\u00a0');
+  expect((report as unknown as { fixed: unknown[] }).fixed).toMatchObject([{ dropped: 0 }]);
+});

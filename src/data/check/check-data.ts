@@ -200,6 +200,8 @@ class Pass {
     for await (const item of this.#source.items(signal)) {
       if (item.kind === 'problem') {
         this.faults.add(item, item.column);
+        if (Number(item.params['inside'] ?? 0) > 0)
+          this.findings.hit('no_break_space_inside', item.line);
         if (item.line > 0 && item.level === 'error' && !item.repaired) this.#rows += 1;
         continue;
       }

@@ -126,10 +126,11 @@ export class Faults {
     if (details.length < MOST_DETAILS) details.push({ line, column, path, ...params });
   }
 
+  /** Without those that a fix mends. */
   get errorRows(): number {
     let rows = 0;
-    for (const { found, level } of this.#found.values())
-      if (level === 'error') rows += found.lines.length;
+    for (const [key, { found, level }] of this.#found)
+      if (level === 'error' && FIXABLE.get(key) !== 'auto') rows += found.lines.length;
     return rows;
   }
 

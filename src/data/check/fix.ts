@@ -2,6 +2,7 @@
 
 import { readSample, ShapeError } from '../convert/read.ts';
 import { shapeOf } from '../convert/shapes.ts';
+import { plainSpaces } from '../read-table/json.ts';
 import { openSource, type Source, type SourceOptions } from '../source/rows.ts';
 import { type Written, writeRowsTo, writeTextTo } from '../source/write-rows.ts';
 import { highestMarks, Redactor } from '../transform/redact.ts';
@@ -135,7 +136,8 @@ export async function applyFixes(
 
 /** The row of a line that a replacement turns into JSON; null for other faults. */
 function repair(key: string, raw: string): unknown {
-  if (key === 'data.no_break_space') return JSON.parse(raw.replaceAll('\u00a0', ' '));
+  // Those inside of texts are a finding of their own, which is asked for.
+  if (key === 'data.no_break_space') return JSON.parse(plainSpaces(raw).plain);
   if (key === 'data.bom_inside') return JSON.parse(raw.replaceAll('\ufeff', ''));
   return null;
 }

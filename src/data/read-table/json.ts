@@ -122,13 +122,19 @@ type Mended = { readonly text: string; readonly repair: Repair } | null;
 
 /** U+00A0 between the tokens, as copied from a web page; inside strings it stays. */
 function withoutNbsp(text: string): Mended {
+  const { plain, count } = plainSpaces(text);
+  return count === 0 ? null : { text: plain, repair: { key: 'data.nbsp', params: { count } } };
+}
+
+/** The text with ordinary spaces between its JSON tokens, and how many there were of the other kind. */
+export function plainSpaces(text: string): { readonly plain: string; readonly count: number } {
   let count = 0;
-  const mended = text.replace(/"(?:\\.|[^"\\])*"|\u00a0/g, (token) => {
+  const plain = text.replace(/"(?:\\.|[^"\\])*"|\u00a0/g, (token) => {
     if (token !== '\u00a0') return token;
     count += 1;
     return ' ';
   });
-  return count === 0 ? null : { text: mended, repair: { key: 'data.nbsp', params: { count } } };
+  return { plain, count };
 }
 
 function withoutNul(text: string): Mended {

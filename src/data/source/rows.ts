@@ -8,6 +8,7 @@ import { basename, join } from 'node:path';
 import type { Params, Say } from '../../messages/say.ts';
 import { MAX_LINE_BYTES, readLines } from '../lines.ts';
 import { finding, type Problem, type ProblemKey } from '../problems.ts';
+import { plainSpaces } from '../read-table/json.ts';
 import { depthOf } from '../read-table/json-values.ts';
 import { readTable, type TableOptions } from '../read-table/read-table.ts';
 import { statOf } from '../read-table/source.ts';
@@ -224,8 +225,11 @@ function parsed(line: number, example: number, { text, offset, bytes }: TextLine
       return problem(line, example, 'data.bom_inside', {}, 1);
     const found = jsonErrorAt(text);
     const column = found === null ? null : found.at + 1;
-    if (text.includes('\u00a0') && jsonErrorAt(text.replaceAll('\u00a0', ' ')) === null)
-      return problem(line, example, 'data.no_break_space', {}, column);
+    const { plain, count } = plainSpaces(text);
+    if (count > 0 && jsonErrorAt(plain) === null) {
+      const inside = plain.split('\u00a0').length - 1;
+      return problem(line, example, 'data.no_break_space', { inside }, column);
+    }
     if (found?.early === true && /^\s*\{/.test(text))
       return problem(line, example, 'data.truncated', {}, column);
     const reason = (error as Error).message.replace(/( in JSON)? at position.*$/, '');
