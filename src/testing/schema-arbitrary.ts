@@ -47,6 +47,7 @@ function plain(json: Json, pool: readonly string[], depth: number): fc.Arbitrary
     case 'null':
       return fc.constant(null);
     case 'array':
+      if (Array.isArray(json['prefixItems'])) return fc.tuple(...json['prefixItems'].map(next));
       return fc.array(next(json['items'] ?? {}), { maxLength: 4 });
     case 'object':
       return object(json, pool, depth);

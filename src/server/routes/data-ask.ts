@@ -43,7 +43,7 @@ type Body = z.output<z.ZodObject<typeof asking>>;
 
 const id = z.string().min(1);
 
-const Documents = z.strictObject({
+export const Documents = z.strictObject({
   file_id: id.optional(),
   file_ids: z.array(id).min(1).max(1000).optional(),
   questions: z.int().min(1).max(100).default(3),
@@ -56,7 +56,7 @@ const Documents = z.strictObject({
   ...asking,
 });
 
-const Rationale = z.strictObject({
+export const Rationale = z.strictObject({
   file_id: id,
   sheet: z.string().optional(),
   encoding: z.string().optional(),

@@ -60,7 +60,7 @@ const withCaller = (route: Hono) =>
     })
     .route('/', route);
 
-const UpdateEngine = z.looseObject({ replicas: z.int().optional() });
+export const UpdateEngine = z.looseObject({ replicas: z.int().optional() });
 
 const wireEngine = (id: string) => ({
   object: 'engine',
