@@ -4,7 +4,7 @@ import type { Distribution } from '../analyse/numbers.ts';
 import { percent } from './file-checks.ts';
 import type { Finding } from './findings.ts';
 import type { FileSection, Report } from './report.ts';
-import { trainingText } from './report-text.ts';
+import { gradeKey, trainingText } from './report-text.ts';
 
 export function reportHtml(report: Report, speak: Say): string {
   const files = [report.train, ...(report.valid === null ? [] : [report.valid])];
@@ -46,7 +46,7 @@ export const escapeHtml = (text: string) =>
     .replaceAll('"', '&quot;');
 
 function findingHtml(
-  { code, severity, message, advice, lines, lines_omitted, details }: Finding,
+  { code, severity, message, advice, lines, lines_omitted, details, fix, file }: Finding,
   speak: Say,
 ) {
   const omitted = lines_omitted > 0 ? ` … +${lines_omitted}` : '';
@@ -56,14 +56,43 @@ function findingHtml(
       : `<p><code>${escapeHtml(speak('report.lines', { lines: lines.join(', ') }))}${omitted}</code></p>`;
   const places = details
     .slice(0, 200)
-    .map((detail) => `<li><code>${escapeHtml(JSON.stringify(detail))}</code></li>`)
+    .map((detail) => `<li><code>${escapeHtml(placeText(detail))}</code></li>`)
     .join('');
+  const where = file === 'valid' ? `${speak('report.valid')} ` : '';
+  const mended =
+    fix === null ? '' : ` (${speak(fix === 'auto' ? 'report.fix_auto' : 'report.fix_ask')})`;
   return (
     `<details class="${severity}"${severity === 'error' ? ' open' : ''}><summary><b class="${severity}">` +
-    `${escapeHtml(speak(`report.severity.${severity}`))}</b> <code>${escapeHtml(code)}</code> ${escapeHtml(message)}</summary>` +
-    `<p>${escapeHtml(advice)}</p>${list}${places === '' ? '' : `<ul>${places}</ul>`}</details>`
+    `${escapeHtml(speak(`report.severity.${severity}`))}</b> <code>${escapeHtml(code)}</code> ${escapeHtml(where + message)}</summary>` +
+    `<p>${escapeHtml(advice + mended)}</p>${list}${places === '' ? '' : `<ul>${places}</ul>`}</details>`
   );
 }
+
+const placeText = (detail: Finding['details'][number]) =>
+  Object.entries(detail)
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([key, value]) => `${key}: ${value}`)
+    .join(', ');
+
+/** The cookbook's counts, and the rows that are cut. */
+function* countsHtml(file: FileSection, context: number, speak: Say): Generator<string> {
+  const item = (text: string) => `<li>${escapeHtml(text)}</li>`;
+  if (file.format_counters !== null) {
+    yield item(speak('report.missing_system', { rows: file.missing_system_message }));
+    yield item(speak('report.missing_user', { rows: file.missing_user_message }));
+    for (const [name, { count, lines }] of Object.entries(file.format_counters))
+      if (count > 0)
+        yield item(`${name}: ${count} (${speak('report.lines', { lines: lines.join(', ') })})`);
+  }
+  const { rows, listed } = file.over_context;
+  const cut = listed
+    .slice(0, MOST_CUT_ROWS)
+    .map(({ line, tokens, over }) => item(speak('report.over_row', { line, tokens, over })));
+  const more = rows - cut.length;
+  if (more > 0) cut.push(item(speak('report.more', { more })));
+  yield `<li>${escapeHtml(speak('report.over', { rows, context }))}${cut.length === 0 ? '' : `<ul>${cut.join('')}</ul>`}</li>`;
+}
+const MOST_CUT_ROWS = 1000;
 
 function fileHtml(
   file: FileSection,
@@ -105,7 +134,7 @@ function fileHtml(
     );
   const labels = (file.labels ?? []).map(
     ({ label, rows: n, share, grade, tokens }) =>
-      `<tr><td>${escapeHtml(label)}</td><td>${n}</td><td>${percent(share)} %</td><td>${escapeHtml(grade)}</td>` +
+      `<tr><td>${escapeHtml(label)}</td><td>${n}</td><td>${percent(share)} %</td><td>${escapeHtml(speak(`report.grade.${gradeKey(grade)}`))}</td>` +
       `<td>${tokens ?? ''}</td><td><span class="bar" style="width:${(share * 20).toFixed(2)}rem"></span></td></tr>`,
   );
   const languages = Object.entries(file.languages).map(
@@ -116,7 +145,7 @@ function fileHtml(
     `<p><code>sha256 ${file.sha256}</code></p>`,
     `<p>${escapeHtml(speak('report.tokenizer', { tokenizer, context }))}</p>`,
     `<table><tr><th></th>${columns.map((key) => `<th>${key}</th>`).join('')}</tr>${table.join('')}</table>`,
-    `<p>${escapeHtml(speak('report.over', { rows: file.over_context.rows, context }))}</p>`,
+    `<ul>${[...countsHtml(file, context, speak)].join('')}</ul>`,
     `<p>${escapeHtml(speak('report.languages', { languages: languages.join(', ') }))}</p>`,
     labels.length === 0 ? '' : `<table>${labels.join('')}</table>`,
   ].join('\n');

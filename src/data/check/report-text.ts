@@ -51,7 +51,7 @@ function* fileText(file: FileSection, { tokenizer, context_length: context }: Re
   if (more > 0) yield `  ${speak('report.more', { more })}`;
 }
 
-const gradeKey = (grade: string) =>
+export const gradeKey = (grade: string) =>
   grade.replace(' ', '_') as 'too_few' | 'decent' | 'good' | 'great';
 
 /** Every percentile under its own name. */
