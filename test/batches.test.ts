@@ -93,10 +93,53 @@ test.each<[Endpoint, object, string, number]>([
   },
 );
 
+test('what is wrong inside a body fails that request alone', async () => {
+  const { messages } = chat;
+  const bodies = [chat, {}, { messages }, { ...chat, temperature: 9 }, { ...chat, stream: true }];
+  const batch = await ended((await create('/v1/chat/completions', bodies)).id);
+  expect(batch).toMatchObject({
+    status: 'completed',
+    request_counts: { total: 5, completed: 1, failed: 4 },
+  });
+  const refused = await linesOf(batch.error_file_id);
+  const said = refused.map(({ custom_id, response }) => {
+    const { error } = response!.body as { error: { param: string } };
+    return `${custom_id} ${response!.status_code} ${error.param}`;
+  });
+  expect(said.sort()).toEqual([
+    'r1 400 model',
+    'r2 400 model',
+    'r3 400 temperature',
+    'r4 400 stream',
+  ]);
+});
+
 test('a batch of moderations needs no model', async () => {
   const { id } = await create('/v1/moderations', [{ input: 'I want to kill them.' }]);
   const [line] = await linesOf((await ended(id)).output_file_id);
   expect(line!.response!.body['results']).toMatchObject([{ flagged: true }]);
+});
+
+test('metadata comes back, and the files that a batch makes live as long as asked for', async () => {
+  const line = { custom_id: 'a', method: 'POST', url: '/v1/moderations', body: { input: 'x' } };
+  const params = {
+    input_file_id: await upload(JSON.stringify(line)),
+    endpoint: '/v1/moderations',
+    completion_window: '24h',
+  } as const;
+  const { id } = await client.batches.create({
+    ...params,
+    metadata: { team: 'toys' },
+    output_expires_after: { anchor: 'created_at', seconds: 7200 },
+  });
+  const batch = await ended(id);
+  expect(batch.metadata).toEqual({ team: 'toys' });
+  const file = await client.files.retrieve(batch.output_file_id!);
+  expect(file.expires_at).toBe(file.created_at + 7200);
+  const plain = await ended((await client.batches.create(params)).id);
+  expect(plain.metadata).toBeNull();
+  const kept = await client.files.retrieve(plain.output_file_id!);
+  expect(kept.expires_at ?? null).toBeNull();
 });
 
 test('the list is newest first and pages by the id of the last one seen', async () => {

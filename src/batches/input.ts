@@ -120,21 +120,6 @@ function parsed(read: Line, endpoint: string): BatchLine | BatchProblem {
     );
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     return wrong('invalid_body', `'body' must be an object; got ${shown(body)}.`, 'body');
-  const { model, stream } = body as Record<string, unknown>;
-  // Of all endpoints only this one works without.
-  const needsModel = endpoint !== '/v1/moderations';
-  if (needsModel && (typeof model !== 'string' || model === ''))
-    return wrong(
-      'missing_required_parameter',
-      "Missing required parameter: 'body.model'.",
-      'body.model',
-    );
-  if (stream === true)
-    return wrong(
-      'invalid_body',
-      "A request of a batch cannot be streamed; leave out 'stream'.",
-      'body.stream',
-    );
   return { line, customId, body: body as Record<string, unknown> };
 }
 
