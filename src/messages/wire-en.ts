@@ -70,6 +70,10 @@ export const wireEn = {
   'part.array': 'array',
   'part.characters': 'characters',
   'part.items': 'items',
+  'part.truncated_tensor':
+    "{path} is truncated: tensor '{tensor}' ends at byte {end}, the file has {size}.",
+  'part.truncated':
+    '{path} is truncated: {count} bytes expected at byte {at}, the file has {size}.',
   'part.base_models': 'Base models here: {known}.',
   'part.no_base_models':
     'There are no base models yet: get one with `tunery models pull`, or name a folder with --models-dir.',
@@ -98,6 +102,9 @@ export const wireEn = {
   'failure.flagged': "{message} Remove or rewrite them, or set tunery.moderation to 'warn'.",
   'failure.diverged':
     'Training diverged: the loss or its gradient was no longer a number at step {step}. Start the job again with a lower learning_rate_multiplier, a tenth for example.',
+  'failure.diverged_at_once':
+    'The loss was no number at the very first step, before anything was trained: the file of the base model may be damaged. Get it again, and create the job again.',
+  'failure.damaged_model': '{remark} Get the file again.',
   'failure.disk_full': 'The disk is full ({reason}). Free some space and create the job again.',
   'failure.disk_full_writing':
     'The disk ran full while {output} was written; nothing was kept. Free some space and try again.',
@@ -146,6 +153,9 @@ export const wireEn = {
   'refusal.not_a_model': '{path} is neither a GGUF file nor a Hugging Face folder.',
   'refusal.base_missing':
     "The base model '{model}' ({file}) of '{id}' is in no model folder any more. Put it back, or name its folder with --models-dir or TUNERY_MODELS.",
+  'refusal.load': 'Cannot load the model {path}: {reason}',
+  'refusal.load_unknown':
+    'llama.cpp takes no such file ({cause}). It may be damaged, or of an architecture that llama.cpp does not know.',
   'refusal.file_missing': 'The model file {path} is missing. Put it back, or choose another model.',
   'refusal.nothing_to_export': "'{id}' is a base model and has no adapter to export.",
   'refusal.output_not_empty': "the folder '{output}' is not empty; name another one.",

@@ -66,6 +66,9 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'part.array': '列表',
   'part.characters': '个字符',
   'part.items': '项',
+  'part.truncated_tensor':
+    '{path} 不完整：张量“{tensor}”应到第 {end} 字节为止，而文件只有 {size} 字节。',
+  'part.truncated': '{path} 不完整：第 {at} 字节处应有 {count} 字节，而文件只有 {size} 字节。',
   'part.base_models': '现有基础模型：{known}。',
   'part.no_base_models':
     '还没有基础模型：用 `tunery models pull` 取一个，或用 --models-dir 指定文件夹。',
@@ -91,6 +94,9 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'failure.flagged': '{message}请删除或改写这些行，或把 tunery.moderation 设为 warn。',
   'failure.diverged':
     '训练发散：第 {step} 步的损失或梯度不再是数。请用更小的 learning_rate_multiplier（例如十分之一）重新创建任务。',
+  'failure.diverged_at_once':
+    '第一步、尚未训练时损失就不是数：基础模型文件可能已损坏。请重新获取该文件，然后重新创建任务。',
+  'failure.damaged_model': '{remark}请重新获取该文件。',
   'failure.disk_full': '磁盘已满（{reason}）。请腾出空间，然后重新创建任务。',
   'failure.disk_full_writing': '写入 {output} 时磁盘已满，没有保留任何内容。请腾出空间后再试。',
   'failure.not_writable': '无法写入 {output}：没有权限，或磁盘只读。请换一个位置。',
@@ -134,6 +140,9 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'refusal.not_a_model': '{path} 既不是 GGUF 文件，也不是 Hugging Face 文件夹。',
   'refusal.base_missing':
     '所有模型文件夹中都已没有“{id}”的基础模型“{model}”（{file}）。请把它放回，或用 --models-dir 或 TUNERY_MODELS 指定其文件夹。',
+  'refusal.load': '无法加载模型 {path}：{reason}',
+  'refusal.load_unknown':
+    'llama.cpp 无法读取该文件（{cause}）。它可能已损坏，或其架构不受 llama.cpp 支持。',
   'refusal.file_missing': '模型文件 {path} 不见了。请把它放回，或换一个模型。',
   'refusal.nothing_to_export': '“{id}”是基础模型，没有可导出的适配器。',
   'refusal.output_not_empty': '文件夹“{output}”不是空的；请换一个。',

@@ -240,6 +240,16 @@ test('a file that is no model is an error with the path, every time it is asked 
   await hosts.close();
 });
 
+test('a model that was cut off is named with what is missing', async () => {
+  const path = join(await mkdtemp(join(tmpdir(), 'tunery-host-')), 'cut.gguf');
+  await writeFile(path, readFileSync('assets/models/stories260K.gguf').subarray(0, 500_000));
+  const hosts = new Hosts({ memoryBytes: 1e9 });
+  await expect(hosts.warm(path)).rejects.toThrow(
+    `${path} is truncated: tensor 'blk.1.ffn_down.weight' ends at byte 518784, the file has 500000. Get the file again.`,
+  );
+  await hosts.close();
+});
+
 test('under a tight memory budget the model that was used longest ago makes room', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tunery-host-'));
   const [a, b] = [join(folder, 'a.gguf'), join(folder, 'b.gguf')];

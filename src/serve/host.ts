@@ -2,6 +2,8 @@
 
 import { connectParent } from '../lib/child.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
+import { DamagedGguf, openGguf } from '../weights/gguf.ts';
 import { readVoice } from '../weights/voice.ts';
 import { Llama } from './llama.ts';
 import { Prompts } from './prompt.ts';
@@ -27,9 +29,21 @@ try {
   const { contextLength, memoryBytes } = llama;
   await parent.send({ type: 'ready', contextLength, memoryBytes });
 } catch (error) {
-  const { code, message } = coded(error, 'model_load_failed');
-  await parent.send({ type: 'failed', code, message: `Cannot load the model ${path}: ${message}` });
+  const { code, message: reason } = coded(await faultOf(error), 'model_load_failed');
+  await parent.send({ type: 'failed', code, message: say('refusal.load', { path, reason }) });
   process.exit(1);
+}
+
+/** llama.cpp says that it failed, not why: our own reader may know. */
+async function faultOf(error: unknown): Promise<unknown> {
+  if (error instanceof CodedError) return error;
+  try {
+    await (await openGguf(path)).close();
+  } catch (fault) {
+    if (fault instanceof DamagedGguf) return fault;
+  }
+  const cause = error instanceof Error ? error.message : String(error);
+  return new Error(say('refusal.load_unknown', { cause }));
 }
 
 async function handle(message: ToHost, llama: Llama, prompts: Prompts): Promise<void> {

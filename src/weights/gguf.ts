@@ -5,6 +5,7 @@
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
@@ -45,6 +46,13 @@ export async function readGgufMetadata(path: string): Promise<GgufMetadata> {
 export class GgufError extends CodedError {
   constructor(message: string, cause?: unknown) {
     super('invalid_gguf', message, { cause });
+  }
+}
+
+/** The file once was a good one: a copy or a download that ended early, or a disk that forgets. */
+export class DamagedGguf extends GgufError {
+  constructor(remark: string) {
+    super(say('failure.damaged_model', { remark }));
   }
 }
 
@@ -141,8 +149,13 @@ function readHeader(path: string, fd: number, size: number): Header {
   for (const entry of directory) {
     const tensor = { ...entry, offset: start + entry.offset };
     if (tensor.offset + tensor.bytes > size)
-      throw new GgufError(
-        `${path} is truncated: tensor '${tensor.name}' ends at byte ${tensor.offset + tensor.bytes}, the file has ${size}.`,
+      throw new DamagedGguf(
+        say('part.truncated_tensor', {
+          path,
+          tensor: tensor.name,
+          end: tensor.offset + tensor.bytes,
+          size,
+        }),
       );
     tensors.set(tensor.name, tensor);
   }
@@ -189,14 +202,19 @@ class Cursor {
     let at = this.position - this.#windowStart;
     if (at + count > this.#window.length) {
       if (this.position + count > this.#size)
-        throw new GgufError(
-          `${this.#path} is truncated: ${count} bytes expected at byte ${this.position}, the file has ${this.#size}.`,
+        throw new DamagedGguf(
+          say('part.truncated', {
+            path: this.#path,
+            count,
+            at: this.position,
+            size: this.#size,
+          }),
         );
       const wanted = Math.min(Math.max(count, 1 << 20), this.#size - this.position);
       const window = Buffer.allocUnsafe(wanted);
       for (let got = 0; got < wanted; ) {
         const read = readSync(this.#fd, window, got, wanted - got, this.position + got);
-        if (read === 0) throw new GgufError(`${this.#path} became shorter while it was read.`);
+        if (read === 0) throw new DamagedGguf(`${this.#path} became shorter while it was read.`);
         got += read;
       }
       this.#window = window;
@@ -215,14 +233,14 @@ class Cursor {
     const { buffer, at } = this.#take(8);
     const value = buffer.readBigUInt64LE(at);
     if (value > BigInt(Number.MAX_SAFE_INTEGER))
-      throw new GgufError(`${this.#path} is damaged: a size of ${value} at byte ${at}.`);
+      throw new DamagedGguf(`${this.#path} is damaged: a size of ${value} at byte ${at}.`);
     return Number(value);
   }
   /** A count of things that take at least one byte each. */
   length(what: string): number {
     const value = this.u64();
     if (value > this.#size)
-      throw new GgufError(
+      throw new DamagedGguf(
         `${this.#path} is truncated or damaged: it claims ${value} ${what} in ${this.#size} bytes.`,
       );
     return value;
@@ -274,7 +292,7 @@ export async function readExactly(
     const count = Math.min(PIECE, length - got);
     const { bytesRead } = await handle.read(bytes, got, count, position + got);
     if (bytesRead === 0)
-      throw new GgufError(`${what} is truncated: ${got} of ${length} bytes could be read.`);
+      throw new DamagedGguf(`${what} is truncated: ${got} of ${length} bytes could be read.`);
     got += bytesRead;
   }
   return bytes;

@@ -11,6 +11,8 @@ export function trainingFailure(error: unknown, request: TrainRequest): WorkerMe
 }
 
 function explained(error: unknown, { options }: TrainRequest): unknown {
+  if (error instanceof DivergedError && error.step === 1)
+    return new CodedError('training_diverged', say('failure.diverged_at_once'), { cause: error });
   if (error instanceof DivergedError)
     return new CodedError('training_diverged', say('failure.diverged', { step: error.step }), {
       param: 'learning_rate_multiplier',
