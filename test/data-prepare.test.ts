@@ -199,6 +199,19 @@ test('most prompts with a separator: the others get it, none gets two', async ()
   expect(new Set(endings)).toEqual(new Set([2]));
 });
 
+test('a separator that stands inside of a prompt is flagged, whether or not all prompts end with one', async () => {
+  for (const lacking of [0, 3]) {
+    const rows = PAIRS.map((row, i) => {
+      const start = i === 7 || i === 1 ? 'intro\n\n###\n\n' : '';
+      return { ...row, prompt: `${start}${row.prompt}${i < lacking ? '' : '\n\n###\n\n'}` };
+    });
+    const { prepare } = place({ 'a.jsonl': jsonlOf(rows) });
+    expect((await prepare('-q')).out).toMatch(
+      /WARNING: Some of your prompts contain the suffix .*These are rows: \[1, 7\]/,
+    );
+  }
+});
+
 test('every completion is left with exactly one leading space', async () => {
   const rows = PAIRS.map((row, i) => ({
     ...row,

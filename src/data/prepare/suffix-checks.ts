@@ -34,10 +34,14 @@ export const promptSuffix: Check = (pairs, say) => {
     suffix: shown(suffix),
     better: shown(better),
   });
-  const params = { suffix: shown(suffix), rows: rowList(again) };
-  const warning = again.length === 0 ? '' : `\n${say('prepare.prompt_suffix_twice', params)}`;
-  return { code, text: `${text}${warning}`, rows: again };
+  return { code, text: `${text}${twice(again, suffix, say)}`, rows: again };
 };
+
+/** A warning about prompts that hold the separator before their end too. */
+function twice(rows: readonly Pair[], suffix: string, say: Parameters<Check>[1]): string {
+  const params = { suffix: shown(suffix), rows: rowList(rows) };
+  return rows.length === 0 ? '' : `\n${say('prepare.prompt_suffix_twice', params)}`;
+}
 
 function suffixMissing(
   pairs: readonly Pair[],
@@ -53,10 +57,14 @@ function suffixMissing(
   if (used !== undefined) {
     const rows = pairs.filter(({ prompt }) => !prompt.endsWith(used));
     const params = { suffix: shown(used), count: rows.length, rows: rowList(rows) };
+    const inside = pairs.filter(({ prompt }) =>
+      (prompt.endsWith(used) ? prompt.slice(0, -used.length) : prompt).includes(used),
+    );
+    const warning = twice(inside, used, say);
     return {
       code,
-      text: say('prepare.prompt_suffix_some', params),
-      rows,
+      text: `${say('prepare.prompt_suffix_some', params)}${warning}`,
+      rows: pairs.filter((pair) => rows.includes(pair) || inside.includes(pair)),
       optional: {
         text: say('prepare.prompt_suffix_some.do', params),
         apply: (all) =>
