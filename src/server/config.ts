@@ -54,7 +54,8 @@ export const defaultConfig: Config = {
 };
 
 /** `TUNERY_STRICT=1`, `TUNERY_ORIGINS=https://a.example,https://b.example`, `TUNERY_LOG=info`,
- *  `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `TUNERY_BATCH_REQUESTS=2`, `TUNERY_MODERATION_MODEL=id`,
+ *  `TUNERY_FILE_LIMIT=50MB`, `TUNERY_ALIASES=names.json`, `TUNERY_TRAINERS=2`, `TUNERY_BATCH_REQUESTS=2`,
+ *  `TUNERY_MODERATION_MODEL=id`,
  *  `WANDB_BASE_URL=https://api.wandb.ai` with `WANDB_API_KEY`,
  *  `TUNERY_ENDPOINTS=big=https://api.example/v1` with `TUNERY_ENDPOINT_KEY_BIG`. */
 export function readConfig(
@@ -67,6 +68,7 @@ export function readConfig(
     origins: (env['TUNERY_ORIGINS'] ?? '').split(',').filter((origin) => origin !== ''),
     loopbackOnly: isLoopback(host),
     allowOpen: flag(env['TUNERY_ALLOW_OPEN'], 'TUNERY_ALLOW_OPEN'),
+    fileLimit: byteCount(env['TUNERY_FILE_LIMIT'], defaultConfig.fileLimit, 'TUNERY_FILE_LIMIT'),
     logLevel: logLevel(env['TUNERY_LOG'] || defaultConfig.logLevel),
     moderationModel: env['TUNERY_MODERATION_MODEL'] || null,
     aliasesFile: env['TUNERY_ALIASES'] || null,
@@ -78,6 +80,17 @@ export function readConfig(
     wandb: wandb(env['WANDB_BASE_URL'], env['WANDB_API_KEY']),
     endpoints: endpoints(env),
   };
+}
+
+/** `52428800`, `50MB` (as file managers count: 1,048,576 bytes each), `1GB`. */
+function byteCount(value: string | undefined, standard: number, name: string): number {
+  if (!value) return standard;
+  const [, digits, unit = ''] = /^(\d{1,12}) ?(KB|MB|GB)?$/i.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** ['', 'KB', 'MB', 'GB'].indexOf(unit.toUpperCase());
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new RangeError(
+    `${name} must be a number of bytes such as 52428800 or 50MB; got '${value}'`,
+  );
 }
 
 function upTo64(value: string, name: string): number {
