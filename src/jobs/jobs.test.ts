@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
 import { getFile } from '../store/files.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Script } from '../testing/pretend-worker.ts';
@@ -263,6 +264,21 @@ test('a model that is served differently from how it was trained is not register
   expect({ status, fine_tuned_model }).toEqual({ status: 'failed', fine_tuned_model: null });
   expect(error?.code).toBe('parity_failed');
   expect(parity).toEqual({ rows: 1, tokens: 2, mean_abs_diff: 0.5, threshold: 0.15 });
+});
+
+test('a base model that disappears before the model is served is what the failure names', async () => {
+  const store = await temporaryStore();
+  const score = async () => {
+    throw new CodedError('model_file_missing', 'gone', { status: 500 });
+  };
+  const jobs = await jobsOn(store, { score });
+  const job = await create(store, jobs, {});
+  await toTheEnd(jobs, job.id);
+  const { error } = await jobs.get(job.id);
+  expect(error).toMatchObject({
+    code: 'base_model_missing',
+    message: expect.stringContaining('Tiny-1M.Q4_1.gguf is missing'),
+  });
 });
 
 test('deleting the training file takes nothing from a job that was created with it', async () => {

@@ -39,6 +39,10 @@ export async function checkParity(
       signal.throwIfAborted();
       log.warn({ event: 'parity.fail', tries, err: error });
       const text = error instanceof Error ? error.message : String(error);
+      if (error instanceof CodedError && error.code === 'model_file_missing') {
+        const message = say('failure.base_file_missing', { path: baseModel });
+        throw new CodedError('base_model_missing', message, { param: 'model', cause: error });
+      }
       if (tries === TRIES) {
         const message = say('failure.serving', { reason: text });
         throw new CodedError('serving_failed', message, { cause: error });
