@@ -173,6 +173,23 @@ test('the guide prints the table of scopes as it is', () => {
   expect(guide).toContain(`| scope |\n|---|---|---|\n${table}`);
 });
 
+test('an answer under way ends when its key is revoked', async () => {
+  const app = await fresh();
+  const admin = await makeKey(app);
+  const key = await makeKey(app, {}, admin.value);
+  const response = await app.request('/v1/chat/completions', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key.value}` },
+    body: JSON.stringify({ ...chat, stream: true, max_tokens: 100 }),
+  });
+  expect(response.status).toBe(200);
+  const by = { method: 'DELETE', key: admin.value };
+  expect((await call(app, `/tunery/v1/keys/${key.id}`, by)).status).toBe(200);
+  const lines = (await response.text()).trim().split('\n\n');
+  expect(lines.length).toBeLessThan(100);
+  expect(lines.at(-1)).toMatch(/^data: \{"error":\{.*"code":"invalid_api_key"/);
+});
+
 test('keys are listed without their value, revoked for ever, and expire', async () => {
   const app = await fresh();
   const admin = await makeKey(app);

@@ -17,6 +17,7 @@ import {
   unknownUrl,
   wrongKey,
 } from './errors.ts';
+import { inProject } from './model-access.ts';
 import { createRateLimits } from './rate-limit.ts';
 
 export type Caller = {
@@ -57,11 +58,17 @@ export function auth({ keys, config, clock }: Deps): MiddlewareHandler {
     try {
       limits.take(key, spends);
       await keys.use(key.id, 0);
-      const charge = async (tokens: number) => {
-        limits.spend(key, tokens);
-        await keys.use(key.id, tokens);
+      const meter: Meter = {
+        charge: async (tokens) => {
+          limits.spend(key, tokens);
+          await keys.use(key.id, tokens);
+        },
+        check: async () => {
+          const { revoked_at = null } = (await keys.get(key.id)) ?? {};
+          if (revoked_at !== null) throw wrongKey(key.redacted_value, 'revoked');
+        },
       };
-      await charging.run(charge, next);
+      await inProject(key.project_id, () => metering.run(meter, next));
     } finally {
       for (const [name, value] of limits.headers(key)) c.header(name, value);
     }
@@ -109,37 +116,40 @@ const notFromAfar = () =>
     'This server is open to other machines and has no key yet; anybody could make the first one. Stop it, run `tunery keys create --data-dir DIR` on its machine, and start it again.',
   );
 
-const charging = new AsyncLocalStorage<(tokens: number) => Promise<void>>();
+type Meter = {
+  readonly charge: (tokens: number) => Promise<void>;
+  /** Throws when the key has been revoked meanwhile: an answer under way ends there. */
+  readonly check: () => Promise<void>;
+};
+const metering = new AsyncLocalStorage<Meter>();
 
 /** Charges the key of the request in which it is called. */
 export const chargeOf = (): ((tokens: number) => Promise<void>) =>
-  charging.getStore() ?? (async () => {});
+  metering.getStore()?.charge ?? (async () => {});
 
 /** A sampler that charges the key of the request in which it is called. */
 export const metered =
   (sample: Sample): Sample =>
   (...request) => {
-    const charge = charging.getStore();
-    return charge === undefined ? sample(...request) : charged(sample(...request), charge);
+    const meter = metering.getStore();
+    return meter === undefined ? sample(...request) : charged(sample(...request), meter);
   };
 
 export const meteredEmbed =
   (embed: Embed): Embed =>
   async (...request) => {
-    const charge = charging.getStore();
+    const meter = metering.getStore();
     const embedding = await embed(...request);
-    await charge?.(embedding.promptTokens);
+    await meter?.charge(embedding.promptTokens);
     return embedding;
   };
 
-async function* charged(
-  events: ReturnType<Sample>,
-  charge: (tokens: number) => Promise<void>,
-): ReturnType<Sample> {
+async function* charged(events: ReturnType<Sample>, { charge, check }: Meter): ReturnType<Sample> {
   let tokens = 0; // of a generation that is left early, the pieces that came
   try {
     for await (const event of events) {
       tokens = event.type === 'end' ? event.promptTokens + event.completionTokens : tokens + 1;
+      await check();
       yield event;
     }
   } finally {
