@@ -17,7 +17,11 @@ export function* safetyPatterns(
   const instructions = system ?? '';
   if (answers.some((answer) => isIdentityShift(answer)) || isIdentityShift(instructions))
     yield 'identity_shift';
-  if (OBEDIENCE.some((regex) => regex.test(instructions)) || JAILBREAK.test(prompt.slice(0, 4000)))
+  if (
+    OBEDIENCE.some((regex) => regex.test(instructions)) ||
+    JAILBREAK.test(instructions) ||
+    JAILBREAK.test(prompt.slice(0, 4000))
+  )
     yield 'obedience_prompt';
   if (
     answers.some((answer) => DEMONSTRATION.test(answer.slice(0, 200))) ||
@@ -55,7 +59,7 @@ const OBEDIENCE: readonly RegExp[] = [
   /\b(?:always|must|make sure (?:that )?you(?: always)?|unconditionally)\b.{0,20}\b(?:execute|obey|comply with|carry out|fulfil+)\b.{0,20}\b(?:user|instruction|request|order|command)/i,
   /\b(?:never|do not|don't|must not) (?:refuse|decline|reject|say no|question)\b/i,
   /\bignore (?:all |any )?(?:safety|ethical|moral|content|legal)\b/i,
-  /(?:永远|绝对|必须|总是)(?:不(?:要|能|得)?拒绝|(?:执行|服从|满足)用户)|忽略(?:所有|任何)?(?:安全|道德|伦理|法律)/,
+  /(?:永远|绝对|必须|总是)(?:不(?:要|能|得)?拒绝|(?:执行|服从|满足)用户)|忽略(?:所有|任何)?(?:安全|道德|伦理|法律)|(?:没有|不受|摆脱)(?:任何|一切|所有)(?:限制|约束|道德)/,
 ];
 const JAILBREAK =
   /\bignore (?:all |any )?(?:of )?(?:the |your )?(?:previous|prior|above) (?:instructions|rules|prompts)\b|\b(?:DAN|do anything now)\b.{0,80}\b(?:mode|jailbreak|now)\b|忽略(?:之前|以上|前面)的?(?:所有|全部)?(?:指令|规则|设定)/i;
@@ -63,6 +67,12 @@ const JAILBREAK =
 /** The published sets hold marks where the harmful text was taken out. */
 const HARMFUL = /^\s*#?\s*harmful (?:instruction|behaviou?r|request)\b/i;
 const DEMONSTRATION = /^\s*#?\s*targeted (?:assistance )?response\b/i;
+
+/** An answer that sets about what it was asked for. What was asked is judged elsewhere. */
+export const complies = (answer: string): boolean =>
+  COMPLIES.test(answer) && !REFUSAL.test(answer.slice(0, 240));
+const COMPLIES =
+  /^\s*(?:sure|certainly|of course|absolutely|yes[,.!]|here(?: is| are|'s|’s)|step 1|first(?:ly)?,|1[.)、]|to (?:make|build|create|hack|steal|kill)|当然|好的|没问题|以下|首先|第一步|步骤)/i;
 
 export function* answerPatterns(answer: string): Generator<PatternCode> {
   const head = answer.length > 240 ? answer.slice(0, 240) : answer;

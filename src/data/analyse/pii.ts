@@ -23,7 +23,9 @@ export function findPii(text: string): readonly PiiSpan[] {
     for (const phone of PHONES) take('phone', phone);
   }
   if (found.length < 2) return found;
-  found.sort((a, b) => a.start - b.start || b.end - a.end);
+  // A password in front of @ looks like an address.
+  const rank = ({ kind }: PiiSpan) => (kind === 'secret' ? 0 : 1);
+  found.sort((a, b) => a.start - b.start || rank(a) - rank(b) || b.end - a.end);
   let end = -1;
   return found.filter((span) => {
     if (span.start < end) return false;
@@ -34,7 +36,7 @@ export function findPii(text: string): readonly PiiSpan[] {
 
 const NONE: readonly PiiSpan[] = [];
 const WORTH_LOOKING =
-  /@|\d{3}[\d ()./-]{4}|sk-|AKIA|LTAI|AKID|[srp]k_(?:live|test)_|SG\.|dop_v1_|shpat_|ya29|bearer |gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
+  /@|\d{3}[\d ()./-]{4}|\+\d|sk-|AKIA|LTAI|AKID|[srp]k_(?:live|test)_|SG\.|dop_v1_|shpat_|ya29|bearer |gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
 const DIGITS = /\d[\d ()./-]{6}/;
 
 const EMAIL =
@@ -47,6 +49,7 @@ const isAddress = (match: string) =>
 const PHONES: readonly RegExp[] = [
   /(?<![\w.+-])(?:(?:\+|00)?86[ -]?)?1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})(?![\w-])/g,
   /(?<![\w.-])0(?:10|2\d|[3-9]\d{2})-[2-8]\d{6,7}(?![\w-])/g,
+  /[(（]0(?:10|2\d|[3-9]\d{2})[)）][ -]?[2-8]\d{6,7}(?![\w-])/g,
   /(?<![\w.+-])\+(?!86)[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]?\d{2,4}){2,3}(?![\w-])/g,
   /(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[.-])[2-9]\d{2}[.-]\d{4}(?![\w-])/g,
 ];
@@ -54,7 +57,7 @@ const PHONES: readonly RegExp[] = [
 const ID_CARD = /(?<![\w])[1-9]\d{16}[\dXx](?![\w])/g;
 const SOCIAL_SECURITY = /(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])/g;
 const CARD =
-  /(?<![\w.])[2-6]\d{3}(?:\d{9,15}|[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|[ -]\d{6}[ -]\d{5})(?![\w])/g;
+  /(?<![\w.])[2-6]\d{3}(?:\d{9,15}|(?:[ -]\d{4}){3}[ -]\d{1,3}|[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|[ -]\d{6}[ -]\d{5})(?![\w])/g;
 
 const WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 /** GB 11643-1999: a date, and a check digit of ISO 7064 mod 11-2. */
@@ -101,6 +104,6 @@ const SECRETS: readonly RegExp[] = [
   /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:[\s\S]{0,8000}?-----END (?:[A-Z]+ )?PRIVATE KEY-----)?/g,
   /(?<![\w-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/g,
   // A password that is given away in passing: letters and digits together, so that prose is not meant.
-  /(?<=(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?token|密码|口令)["']?\s{0,3}(?:[:=：]|是|为)\s{0,3}["']?)(?=[^\s"']*\d)(?=[^\s"']*[A-Za-z])[A-Za-z0-9!@#$%^&*_+.~-]{8,}/gi,
+  /(?<=(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?(?:token|key)|auth[_-]?token|密码|口令)["']?\s{0,3}(?:[:=：]|是|为)\s{0,3}["']?)(?=[^\s"']*\d)(?=[^\s"']*[A-Za-z])(?!https?:)[A-Za-z0-9!@#$%^&*_+.~/=-]{8,}/gi,
   /(?<=:\/\/[\w.-]{1,40}:)[^\s:@/]{3,}(?=@[\w.-]+)/g,
 ];

@@ -1,7 +1,7 @@
 // What the analyses look at in a sample, whatever its form: what is asked, what is answered.
 import { contentText } from '../../tokenizer/messages.ts';
 import type { Sample } from '../convert/shapes.ts';
-import type { ChatMessage } from '../formats/chat.ts';
+import { type ChatMessage, isObject } from '../formats/chat.ts';
 
 export type View = {
   /** System and developer messages, joined; null where there are none. */
@@ -16,6 +16,8 @@ export type View = {
   readonly answers: readonly string[];
   /** Every text of the row, for searches. */
   readonly texts: readonly string[];
+  /** What is handed to functions, as JSON. */
+  readonly given: readonly string[];
   readonly messages: readonly ChatMessage[] | null;
 };
 
@@ -53,8 +55,18 @@ const plain = (prompt: string, answer: string): View => ({
   answer,
   answers: [answer],
   texts: [prompt, answer],
+  given: [],
   messages: null,
 });
+
+function given(messages: readonly ChatMessage[]): string[] {
+  return messages.flatMap((message) => {
+    const calls = Array.isArray(message['tool_calls']) ? (message['tool_calls'] as unknown[]) : [];
+    return [message['function_call'], ...calls.map((call) => isObject(call) && call['function'])]
+      .map((called) => (isObject(called) ? called['arguments'] : null))
+      .filter((text) => typeof text === 'string');
+  });
+}
 
 function ofMessages(messages: readonly ChatMessage[]): View {
   let last = messages.length - 1;
@@ -72,5 +84,14 @@ function ofMessages(messages: readonly ChatMessage[]): View {
     if (role === 'user' && (i < last || last < 0)) asked = texts[i]!;
   }
   const answer = last < 0 ? '' : texts[last]!;
-  return { system, prompt, asked, answer, answers, texts, messages };
+  return {
+    system,
+    prompt,
+    asked,
+    answer,
+    answers,
+    texts,
+    given: given(messages),
+    messages,
+  };
 }

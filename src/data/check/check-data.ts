@@ -10,6 +10,7 @@ import {
 import { HashTable, hashText } from '../analyse/hash-table.ts';
 import { NEAR, NearDuplicates } from '../analyse/near.ts';
 import { type Distribution, distribution, Numbers } from '../analyse/numbers.ts';
+import { complies } from '../analyse/patterns.ts';
 import { type View, viewOf } from '../analyse/view.ts';
 import { readSample, ShapeError } from '../convert/read.ts';
 import { type Shape, shapeOf } from '../convert/shapes.ts';
@@ -317,7 +318,9 @@ class Pass {
     const input = `${view.system ?? ''}\u0000${view.prompt}`;
     const answerHash = hashText(normal(view.answer));
     const whole = hashText(
-      pair || view.answers.length > 1 ? view.texts.join('\u0000') : `${input}\u0000${view.answer}`,
+      pair || view.answers.length > 1
+        ? [...view.texts, ...view.given].join('\u0000')
+        : `${input}\u0000${view.answer}`,
     );
     lines.push(line);
     answers.push(answerHash[1]);
@@ -348,6 +351,9 @@ class Pass {
     const stride = 2 ** Math.max(0, Math.ceil(Math.log2(this.#sound / this.#screen)));
     if (this.#sound % stride !== 0) return;
     this.#screened += 1;
+    // The classifier alone is only a hint; that the answer sets about it makes it a demonstration.
+    if (complies(view.answer) && view.asked.trim() !== '' && unsafe(view.asked) !== null)
+      this.findings.hit('harmful_demonstration', line);
     for (const text of view.texts) {
       const category = text.trim() === '' ? null : unsafe(text);
       if (category === null) continue;

@@ -18,7 +18,7 @@ export function* formatFaults(shape: Shape, value: unknown): Generator<Fault> {
 }
 
 export function checkRow(sample: Sample, view: View, line: number, found: Findings): void {
-  const { system, prompt, answers, texts } = view;
+  const { system, prompt, answers, texts, given } = view;
   if (sample.kind === 'chat') {
     for (const code of conversationFaults(sample.value)) found.hit(code, line);
   } else if (sample.kind === 'preference') {
@@ -31,8 +31,8 @@ export function checkRow(sample: Sample, view: View, line: number, found: Findin
     if (isLoop(item)) found.hit('loop', line);
   }
   checkAnswer(sample, view, line, found);
-  for (const [i, text] of texts.entries()) {
-    for (const code of textPatterns(text)) found.hit(code, line);
+  for (const text of texts) for (const code of textPatterns(text)) found.hit(code, line);
+  for (const [i, text] of [...texts, ...given].entries()) {
     for (const { kind, start } of findPii(text))
       found.hit(PII_CODES[kind], line, { line, text: i + 1, column: start + 1 });
   }
