@@ -54,7 +54,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => teacher.listen(0, '127.0.0.1', resolve));
   const { port } = teacher.address() as AddressInfo;
   env = {
-    TUNERY_ENDPOINTS: `big=http://127.0.0.1:${port}/v1,nobody=http://127.0.0.1:9/v1`,
+    TUNERY_ENDPOINTS: `big=http://127.0.0.1:${port}/v1,nobody=http://127.0.0.1:59998/v1`,
     TUNERY_ENDPOINT_KEY_BIG: 'sk-teacher',
   };
   await open();

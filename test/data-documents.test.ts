@@ -191,6 +191,16 @@ test('replies are read as JSON or as questions and answers', () => {
   expect(pairsIn('Q: a?\nA: b\n\nQ: c?\nA: d')).toEqual([pair, { question: 'c?', answer: 'd' }]);
   expect(pairsIn('问题：a?\n答案：b')).toEqual([pair]);
   expect(pairsIn('I cannot.')).toEqual([]);
+  const closed = '{"pairs":[{"question":"a?","answer":"b"},{"question":"c?","answer":"d and"}]}';
+  expect(pairsIn(closed, true)).toEqual([pair]);
+  expect(pairsIn(closed.replace('d and', 'It is. And'), true)).toEqual([
+    pair,
+    { question: 'c?', answer: 'It is.' },
+  ]);
+  expect(pairsIn('Q: a?\nA: b\n\nQ: c?\nA: d and', true)).toEqual([pair]);
+  expect(pairsIn('[{"question":"a?","answer":"b"},{"question":"a?","answer":"b"},', true)).toEqual([
+    pair,
+  ]);
   const cut =
     '<think>{"question":"no?","answer":"no"}</think>{"pairs":[{"question":"a?","answer":"b"},{"question":"c';
   expect(pairsIn(cut)).toEqual([pair]);
@@ -226,7 +236,7 @@ test('a rationale is kept when it ends in the right answer', async () => {
   expect(JSON.parse(out)).toMatchObject({ asked: 2, kept: 1, share: 0.5 });
   expect(rowsOf(output)[0].messages[1].content).toBe('2 + 2 = 4.\nAnswer: 4');
   expect(rowsOf(`${output}.rejected.jsonl`)).toEqual([
-    { line: 2, question: 'three and three', answer: 'so #### 6', rationale: 'Hm.\nAnswer: 7' },
+    { line: 2, question: 'three and three', expected: 'so #### 6', reply: 'Hm.\nAnswer: 7' },
   ]);
   const manifest = JSON.parse(readFileSync(`${output}.manifest.json`, 'utf8'));
   expect(manifest).toMatchObject({
@@ -234,7 +244,10 @@ test('a rationale is kept when it ends in the right answer', async () => {
     seed: 1,
     steps: [{ do: 'rationale', model: 'teacher', endpoint: url, temperature: 0.3 }],
     inputs: [{ path: 'qa.jsonl', sha256: expect.stringMatching(/^[0-9a-f]{64}$/), rows: 2 }],
-    outputs: [{ path: 'why.jsonl', rows: 1 }],
+    outputs: [
+      { path: 'why.jsonl', rows: 1 },
+      { path: 'why.jsonl.provenance.jsonl', rows: 1 },
+    ],
   });
   const again = await runCli([
     ...['data', 'rationale', '--recipe', `${output}.manifest.json`],

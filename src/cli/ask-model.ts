@@ -3,16 +3,19 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { AskSettings, Plan, Told } from '../data/documents/ask.ts';
 import { endpointAsker, shown } from '../data/documents/endpoint.ts';
+import type { Made } from '../data/documents/made-rows.ts';
 import type { DataTask } from '../jobs/data-protocol.ts';
 import { runDataTask } from '../jobs/data-tasks.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import type { Params } from '../messages/say.ts';
 import { decimal, remote, wholeNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
 import { apiKey, checkedBaseUrl } from './client.ts';
 import { languageOf } from './data-input.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
-import { note } from './output.ts';
+import { note, printJson, printLine } from './output.ts';
 import { progress } from './progress.ts';
+import { compareOutputs } from './recipe.ts';
 
 export const askFlags = (cli: Cli) => {
   const { say } = cli;
@@ -90,7 +93,7 @@ export function settingsOf(
 type Used = { readonly prompt_tokens: number; readonly completion_tokens: number };
 
 /** Money for tokens, by prices per million. */
-export function costOf(cli: Cli, args: Flags): (used: Used) => number {
+function costOf(cli: Cli, args: Flags): (used: Used) => number {
   const [per, out] = (['price-in', 'price-out'] as const).map((name) =>
     decimal(cli.say, `--${name}`, args[name], 0, 1e6),
   ) as [number, number];
@@ -98,16 +101,66 @@ export function costOf(cli: Cli, args: Flags): (used: Used) => number {
     Number(((used.prompt_tokens * per + used.completion_tokens * out) / 1e6).toFixed(4));
 }
 
-/** What it will take, before the first question is asked. */
-export function tellPlan(
+type Making<Result> = {
+  readonly done: (result: Result, params: Params) => string;
+  /** Told when there is no row; `path` is where the replies are. */
+  readonly none: (result: Result, path: string) => string;
+  /** What else a reader should know. */
+  readonly remarks?: (result: Result) => readonly string[];
+  /** Outputs of an earlier run, to compare with. */
+  readonly before?: readonly { readonly sha256: string }[] | undefined;
+};
+
+/** A command that makes rows, from the plan to the last line. */
+export async function makeRows<Result extends Made>(
   cli: Cli,
-  args: Flags,
-  plan: Plan,
-  key: 'documents.plan' | 'rationale.plan',
+  args: Flags & { readonly json?: boolean | undefined },
+  task: AskingTask,
+  { done, none, remarks = () => [], before }: Making<Result>,
+): Promise<void> {
+  const { say } = cli;
+  const json = args.json === true;
+  const costFor = costOf(cli, args);
+  let plan: Plan | null = null;
+  const result = (await runAsking(cli, args, task, (told) => {
+    plan = told;
+    tellPlan(cli, told, costFor(told), task.kind === 'documents' ? 'documents.plan' : 'ask.plan');
+  })) as Result | null;
+  if (result === null) {
+    const told = plan! as Plan; // told before the task ends
+    if (json) printJson(cli, { object: `tunery.${task.kind}_plan`, ...told, cost: costFor(told) });
+    return;
+  }
+  const { output, provenance, manifest, rejected } = result;
+  if (output === null || provenance === null || manifest === null)
+    throw new Failure(none(result, rejected ?? ''), { code: 'no_rows' });
+  const cost = costFor(result);
+  if (json) printJson(cli, { ...result, cost });
+  else {
+    printLine(cli, done(result, { path: output, rows: result.rows, cost }));
+    for (const remark of remarks(result)) printLine(cli, remark);
+    if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
+    printLine(cli, say('ask.provenance', { path: provenance }));
+    printLine(cli, say('transform.manifest', { path: manifest }));
+  }
+  if (before !== undefined) await compareOutputs(cli, before, manifest);
+}
+
+/** A remark about rows that hold nothing to ask. */
+export function leftOut({ say }: Cli, lines: readonly number[]): string[] {
+  if (lines.length === 0) return [];
+  const first = lines.slice(0, 20).join(', ') + (lines.length > 20 ? ', …' : '');
+  return [say('ask.left_out', { count: lines.length, lines: first })];
+}
+
+/** What it will take, before the first question is asked. */
+function tellPlan(
+  cli: Cli,
+  { questions, prompt_tokens: tokens, files }: Plan,
+  cost: number,
+  key: 'documents.plan' | 'ask.plan',
 ): void {
   const { say } = cli;
-  const { questions, prompt_tokens: tokens, files } = plan;
-  const cost = costOf(cli, args)(plan);
   note(cli, say(key, { questions, files: files.length, tokens, cost }));
   for (const { file, license, notes } of files) {
     if (key === 'documents.plan' && notes.length === 0)
@@ -116,17 +169,13 @@ export function tellPlan(
   }
 }
 
-export const planJson = (cli: Cli, args: Flags, plan: Plan, kind: string) => ({
-  object: `tunery.${kind}_plan`,
-  ...plan,
-  cost: costOf(cli, args)(plan),
-});
+type AskingTask = Extract<DataTask, { settings: unknown }>;
 
 /** Runs the task with the model behind `--base-url`; on a failure, says that the same command goes on. */
-export async function runAsking(
+async function runAsking(
   cli: Cli,
   args: Flags,
-  task: Extract<DataTask, { settings: unknown }>,
+  task: AskingTask,
   onPlan: (plan: Plan) => void,
 ): Promise<unknown> {
   const { say, signal } = cli;

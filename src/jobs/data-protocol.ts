@@ -129,7 +129,7 @@ const settings = z.object({
   memory: z.string().min(1),
 });
 
-export const DocumentsTask = z.object({
+const DocumentsTask = z.object({
   kind: z.literal('documents'),
   documents: z
     .array(z.object({ path: z.string().min(1), name: z.string(), fileId: z.string().nullable() }))
@@ -146,9 +146,8 @@ export const DocumentsTask = z.object({
   settings,
   language: language.optional(),
 });
-export type DocumentsTask = z.infer<typeof DocumentsTask>;
 
-export const RationaleTask = z.object({
+const RationaleTask = z.object({
   kind: z.literal('rationale'),
   ...reading,
   name: z.string(),
@@ -156,7 +155,33 @@ export const RationaleTask = z.object({
   dryRun: z.boolean(),
   settings,
 });
-export type RationaleTask = z.infer<typeof RationaleTask>;
+
+const DistilTask = z.object({
+  kind: z.literal('distil'),
+  ...reading,
+  name: z.string(),
+  output: z.string().min(1),
+  system: z.string().nullable(),
+  inline: z.boolean(),
+  dryRun: z.boolean(),
+  settings,
+});
+
+const GenerateTask = z.object({
+  kind: z.literal('generate'),
+  topic: z.string().min(1),
+  aspects: z.array(z.string().min(1)),
+  count: z.int().min(1),
+  like: z.object({ path: z.string().min(1), name: z.string() }).nullable(),
+  turns: z.int().min(1).nullable(),
+  questionLanguage: z.string().nullable(),
+  system: z.string().nullable(),
+  inline: z.boolean(),
+  output: z.string().min(1),
+  dryRun: z.boolean(),
+  settings,
+  language: language.optional(),
+});
 
 export const DataTask = z.discriminatedUnion('kind', [
   PrepareTask,
@@ -167,6 +192,8 @@ export const DataTask = z.discriminatedUnion('kind', [
   OverlapTask,
   DocumentsTask,
   RationaleTask,
+  DistilTask,
+  GenerateTask,
 ]);
 export type DataTask = z.infer<typeof DataTask>;
 

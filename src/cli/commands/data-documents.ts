@@ -5,15 +5,14 @@ import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { z } from 'zod';
-import type { Plan } from '../../data/documents/ask.ts';
 import type { DocumentRows } from '../../data/documents/document-rows.ts';
 import { DOCUMENT_TYPES } from '../../data/documents/extract.ts';
 import { wholeNumber } from '../arguments.ts';
-import { askFlags, costOf, planJson, runAsking, settingsOf, tellPlan } from '../ask-model.ts';
+import { askFlags, makeRows, settingsOf } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
 import { Failure, usageError } from '../failure.ts';
-import { note, printJson, printLine } from '../output.ts';
-import { compareOutputs, readRecipe } from '../recipe.ts';
+import { note } from '../output.ts';
+import { readRecipe } from '../recipe.ts';
 
 export function documentsCommand(cli: Cli) {
   const { say } = cli;
@@ -50,8 +49,7 @@ export function documentsCommand(cli: Cli) {
         (await documentsIn(cli, args._));
       const step = recipe?.step;
       const output = resolve(args.output ?? recipe?.output ?? 'documents.jsonl');
-      let plan: Plan | null = null;
-      const result = (await runAsking(
+      await makeRows<DocumentRows>(
         cli,
         args,
         {
@@ -68,17 +66,13 @@ export function documentsCommand(cli: Cli) {
           dryRun: args['dry-run'] === true,
           settings: settingsOf(cli, args, output, recipe),
         },
-        (told) => {
-          plan = told;
-          tellPlan(cli, args, told, 'documents.plan');
+        {
+          done: ({ chunks_without_rows: empty }, params) =>
+            say('documents.done', { ...params, empty }),
+          none: (_, path) => say('documents.none', { path }),
+          before: recipe?.outputs,
         },
-      )) as DocumentRows | null;
-      if (result === null) {
-        if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'documents'));
-        return;
-      }
-      const manifest = print(cli, result, costOf(cli, args)(result), args.json === true);
-      if (recipe !== null) await compareOutputs(cli, recipe.outputs, manifest);
+      );
     },
   });
 }
@@ -96,22 +90,6 @@ const Step = z.looseObject({
   temperature: z.number(),
   max_tokens: z.int(),
 });
-
-/** Returns the manifest's path. */
-function print(cli: Cli, result: DocumentRows, cost: number, json: boolean): string {
-  const { say } = cli;
-  const { output: path, rows, chunks_without_rows: empty, provenance, rejected, manifest } = result;
-  if (path === null || provenance === null || manifest === null)
-    throw new Failure(say('documents.none', { path: rejected ?? '' }), { code: 'no_rows' });
-  if (json) {
-    printJson(cli, { ...result, cost });
-    return manifest;
-  }
-  printLine(cli, say('documents.done', { path, rows, empty, provenance, cost }));
-  if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
-  printLine(cli, say('transform.manifest', { path: manifest }));
-  return manifest;
-}
 
 /** Files themselves, and the documents of folders and what is below them, in the order of their names. */
 async function documentsIn(cli: Cli, paths: readonly string[]) {

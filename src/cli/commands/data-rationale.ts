@@ -3,14 +3,12 @@
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { z } from 'zod';
-import type { Plan } from '../../data/documents/ask.ts';
 import type { Rationales } from '../../data/documents/rationales.ts';
-import { askFlags, costOf, planJson, runAsking, settingsOf, tellPlan } from '../ask-model.ts';
+import { askFlags, leftOut, makeRows, settingsOf } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
 import { input, withInput } from '../data-input.ts';
-import { Failure, usageError } from '../failure.ts';
-import { printJson, printLine } from '../output.ts';
-import { compareOutputs, readRecipe } from '../recipe.ts';
+import { usageError } from '../failure.ts';
+import { readRecipe } from '../recipe.ts';
 
 export function rationaleCommand(cli: Cli) {
   const { say } = cli;
@@ -41,8 +39,7 @@ export function rationaleCommand(cli: Cli) {
             recipe?.output ??
             join(dirname(beside), `${basename(beside, extname(beside))}_rationale.jsonl`),
         );
-        let plan: Plan | null = null;
-        const result = (await runAsking(
+        await makeRows<Rationales>(
           cli,
           args,
           {
@@ -55,17 +52,14 @@ export function rationaleCommand(cli: Cli) {
             dryRun: args['dry-run'] === true,
             settings: settingsOf(cli, args, output, recipe),
           },
-          (told) => {
-            plan = told;
-            tellPlan(cli, args, told, 'rationale.plan');
+          {
+            done: ({ asked, kept, share }, params) =>
+              say('rationale.done', { ...params, asked, kept, percent: (100 * share).toFixed(1) }),
+            none: ({ asked }, where) => say('rationale.none', { asked, path: where }),
+            remarks: ({ left_out: lines }) => leftOut(cli, lines),
+            before: recipe?.outputs,
           },
-        )) as Rationales | null;
-        if (result === null) {
-          if (args.json === true) printJson(cli, planJson(cli, args, plan!, 'rationale'));
-          return;
-        }
-        const manifest = print(cli, result, costOf(cli, args)(result), args.json === true);
-        if (recipe !== null) await compareOutputs(cli, recipe.outputs, manifest);
+        );
       });
     },
   });
@@ -79,24 +73,3 @@ const Step = z.looseObject({
   sheet: z.string().optional(),
   encoding: z.string().optional(),
 });
-
-/** Returns the manifest's path. */
-function print(cli: Cli, result: Rationales, cost: number, json: boolean): string {
-  const { say } = cli;
-  const { output: path, kept, asked, share, left_out: left, rejected, manifest } = result;
-  if (path === null || manifest === null)
-    throw new Failure(say('rationale.none', { asked, path: rejected ?? '' }), { code: 'no_rows' });
-  if (json) {
-    printJson(cli, { ...result, cost });
-    return manifest;
-  }
-  const percent = (100 * share).toFixed(1);
-  printLine(cli, say('rationale.done', { path, kept, asked, percent, cost }));
-  if (left.length > 0) {
-    const lines = left.slice(0, 20).join(', ') + (left.length > 20 ? ', …' : '');
-    printLine(cli, say('rationale.left_out', { count: left.length, lines }));
-  }
-  if (rejected !== null) printLine(cli, say('ask.rejected', { path: rejected }));
-  printLine(cli, say('transform.manifest', { path: manifest }));
-  return manifest;
-}

@@ -29,6 +29,12 @@ export function dataCommand(cli: Cli) {
       documents: sub('cli.data.documents', async () =>
         (await import('./data-documents.ts')).documentsCommand(cli),
       ),
+      generate: sub('cli.data.generate', async () =>
+        (await import('./data-generate.ts')).generateCommand(cli),
+      ),
+      distil: sub('cli.data.distil', async () =>
+        (await import('./data-distil.ts')).distilCommand(cli),
+      ),
       rationale: sub('cli.data.rationale', async () =>
         (await import('./data-rationale.ts')).rationaleCommand(cli),
       ),

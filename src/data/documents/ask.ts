@@ -21,6 +21,8 @@ export type Asked = {
   readonly text: string;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** It reached `max_tokens`. */
+  readonly cut: boolean;
 };
 /** Throws CodedError; one with the code `question_refused` speaks of this question alone. */
 export type AskModel = (body: ChatBody) => Promise<Asked>;
@@ -29,8 +31,16 @@ export type Question = {
   readonly messages: readonly Message[];
   /** What the answer must parse as, where the endpoint can promise that. */
   readonly format?: object;
+  /** Added to the seed, where the same is asked several times. */
+  readonly turn?: number;
 };
 export type Answer = Asked | { readonly refused: string };
+
+/** What is kept of an answer that made no row. */
+export const unused = (answer: Answer) =>
+  'refused' in answer
+    ? { reason: answer.refused }
+    : { reply: answer.text, ...(answer.cut ? { reason: 'cut off at max_tokens' } : {}) };
 
 export type AskSettings = {
   readonly model: string;
@@ -167,7 +177,7 @@ class Structured {
   }
 
   async ask(
-    { messages, format }: Question,
+    { messages, format, turn = 0 }: Question,
     { model, maxTokens, temperature, seed }: AskSettings,
   ): Promise<Asked> {
     const body: ChatBody = {
@@ -175,7 +185,7 @@ class Structured {
       messages,
       max_tokens: maxTokens,
       temperature,
-      ...(seed === null ? {} : { seed }),
+      ...(seed === null ? {} : { seed: seed + turn }),
     };
     if (format === undefined || !this.#known) return this.#ask(body);
     try {
@@ -191,11 +201,11 @@ class Structured {
 
 /** What decides an answer; how many are asked at a time does not. */
 const keyOf = (
-  { messages }: Question,
+  { messages, turn = 0 }: Question,
   { endpoint, model, maxTokens, temperature, seed }: AskSettings,
 ) =>
   createHash('sha256')
-    .update(JSON.stringify([endpoint, model, messages, maxTokens, temperature, seed]))
+    .update(JSON.stringify([endpoint, model, messages, maxTokens, temperature, seed, turn]))
     .digest('hex');
 
 async function openMemory(path: string) {

@@ -1,15 +1,13 @@
 // Documents to question–answer rows: reads them, says what it will take, asks a model about each stretch
 // of text, and writes the rows, where each comes from, and how all of it was made.
-import { rm } from 'node:fs/promises';
 import { CodedError } from '../../lib/coded-error.ts';
 import type { Say } from '../../messages/say.ts';
-import { sha256Of, writeManifest } from '../source/manifest.ts';
-import { writeRowsTo } from '../source/write-rows.ts';
-import { type Asking, type AskSettings, askAll, planOf } from './ask.ts';
+import { sha256Of } from '../source/manifest.ts';
+import { type Asking, type AskSettings, askAll, planOf, unused } from './ask.ts';
 import { chunksOf } from './chunks.ts';
 import { type Document, readDocument } from './extract.ts';
+import { type Made, writeMade } from './made-rows.ts';
 import { pairsIn, questionPrompt } from './question-rows.ts';
-import { writeRejected } from './rejected.ts';
 
 export type DocumentsRequest = {
   readonly documents: readonly Input[];
@@ -36,23 +34,12 @@ type Input = {
   readonly fileId: string | null;
 };
 
-export type DocumentRows = {
+export type DocumentRows = Made & {
   readonly object: 'tunery.documents';
-  /** Null: no reply held a row, and nothing was written but what was rejected. */
-  readonly output: string | null;
-  readonly provenance: string | null;
-  /** Replies without a pair, and questions that were refused; null: there were none. */
-  readonly rejected: string | null;
-  readonly manifest: string | null;
-  readonly rows: number;
   readonly chunks: number;
   readonly chunks_without_rows: number;
   /** Of these, the ones that the model's endpoint would not answer. */
   readonly chunks_refused: number;
-  /** Answers of an earlier run that were used again. */
-  readonly remembered: number;
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
   readonly licenses: Readonly<Record<string, string | null>>;
 };
 
@@ -64,7 +51,7 @@ export async function documentRows(
   request: DocumentsRequest,
   asking: Asking,
 ): Promise<DocumentRows | null> {
-  const { output, settings } = request;
+  const { settings } = request;
   const read = await readAll(request, asking.say);
   const asked = read.files.flatMap((file) =>
     chunksOf(file, request.chunk).map((chunk) => ({ file, chunk })),
@@ -81,60 +68,44 @@ export async function documentRows(
     const answer = answers[i]!;
     return {
       answer,
-      pairs: 'refused' in answer ? [] : pairsIn(answer.text),
-      source: { ...named(file), ...place, license: file.license, generated_by: settings.model },
+      pairs: 'refused' in answer ? [] : pairsIn(answer.text, answer.cut),
+      source: { ...named(file), ...place, license: file.license },
     };
   });
   const without = replies.filter(({ pairs }) => pairs.length === 0);
-  const rejected = await writeRejected(
-    output,
-    without.map(({ source, answer }) => ({
-      ...source,
-      ...('refused' in answer ? { reason: answer.refused } : { reply: answer.text }),
-    })),
-  );
-  const summary = {
-    object: 'tunery.documents',
-    rejected,
-    chunks: asked.length,
-    chunks_without_rows: without.length,
-    chunks_refused: without.filter(({ answer }) => 'refused' in answer).length,
-    remembered: told.remembered,
-    prompt_tokens: told.promptTokens,
-    completion_tokens: told.completionTokens,
-    licenses: Object.fromEntries(read.files.map(({ name, license }) => [name, license])),
-  } as const;
-  const rows = replies.flatMap(({ pairs, source }) => pairs.map((pair) => ({ ...pair, source })));
-  if (rows.length === 0)
-    return { ...summary, output: null, provenance: null, manifest: null, rows: 0 };
   const head = request.system === null ? [] : [{ role: 'system', content: request.system }];
-  const written = await writeRowsTo(output, async (writer) => {
-    for (const { question, answer, source } of rows) {
-      const messages = [
-        ...head,
-        { role: 'user', content: question },
-        { role: 'assistant', content: answer },
-      ];
-      await writer.line(JSON.stringify(request.inline ? { messages, source } : { messages }));
-    }
-  });
-  const provenance = await writeRowsTo(`${output}.provenance.jsonl`, async (writer) => {
-    for (const [i, { source }] of rows.entries())
-      await writer.line(JSON.stringify({ line: i + 1, ...source }));
-  });
-  const manifest = await writeManifest(output, {
-    seed: settings.seed,
-    steps: [stepOf(request)],
+  const made = await writeMade(request, {
+    rows: replies.flatMap(({ pairs, source }) =>
+      pairs.map(({ question, answer }) => ({
+        row: {
+          messages: [
+            ...head,
+            { role: 'user', content: question },
+            { role: 'assistant', content: answer },
+          ],
+        },
+        source,
+      })),
+    ),
+    rejected: without.map(({ source, answer }) => ({ ...source, ...unused(answer) })),
+    step: stepOf(request),
     inputs: read.files.map((file) => ({
       path: file.path,
       sha256: file.sha256,
       rows: asked.filter((item) => item.file === file).length,
       ...named(file),
     })),
-    outputs: [written, provenance],
+    told,
+    inline: request.inline,
   });
-  await rm(settings.memory, { force: true });
-  return { ...summary, output, provenance: provenance.path, manifest, rows: rows.length };
+  return {
+    object: 'tunery.documents',
+    ...made,
+    chunks: asked.length,
+    chunks_without_rows: without.length,
+    chunks_refused: without.filter(({ answer }) => 'refused' in answer).length,
+    licenses: Object.fromEntries(read.files.map(({ name, license }) => [name, license])),
+  };
 }
 
 type Read = Document & Input & { readonly sha256: string };
@@ -172,26 +143,13 @@ async function readAll({ documents, license, skipUnreadable }: DocumentsRequest,
   return { files, unreadable: unreadable.map(({ error: _, ...file }) => file) };
 }
 
-const stepOf = ({
-  questions,
-  chunk,
-  questionLanguage: language,
-  system,
-  license,
-  inline,
-  skipUnreadable,
-  settings,
-}: DocumentsRequest) => ({
+const stepOf = (request: DocumentsRequest) => ({
   do: 'documents',
-  model: settings.model,
-  endpoint: settings.endpoint,
-  questions,
-  chunk,
-  language,
-  system,
-  license,
-  inline,
-  skip_unreadable: skipUnreadable,
-  temperature: settings.temperature,
-  max_tokens: settings.maxTokens,
+  questions: request.questions,
+  chunk: request.chunk,
+  language: request.questionLanguage,
+  system: request.system,
+  license: request.license,
+  inline: request.inline,
+  skip_unreadable: request.skipUnreadable,
 });

@@ -70,7 +70,12 @@ test('a rate limit is waited for as long as the endpoint says, and told', async 
     completion('Because.'),
   ]);
   const start = performance.now();
-  expect(await ask(BODY)).toEqual({ text: 'Because.', promptTokens: 7, completionTokens: 3 });
+  expect(await ask(BODY)).toEqual({
+    text: 'Because.',
+    promptTokens: 7,
+    completionTokens: 3,
+    cut: false,
+  });
   expect(performance.now() - start).toBeGreaterThan(990);
   expect(asked).toHaveLength(3);
   expect(asked[0]).toMatchObject({
@@ -210,7 +215,7 @@ test('what is under way when another question fails is waited for and kept', asy
   const ask = async () => {
     if (++turn === 1) throw Object.assign(new Error('down'), {});
     await new Promise((resolve) => setTimeout(resolve, 30));
-    return { text: 'kept', promptTokens: 1, completionTokens: 1 };
+    return { text: 'kept', promptTokens: 1, completionTokens: 1, cut: false };
   };
   const run = askAll(questions, settings('kept', { parallel: 3 }), { ask, onTold: () => {} });
   await expect(run).rejects.toThrow('down');

@@ -31,7 +31,12 @@ const TIMEOUT_MS = 300_000;
 
 const Completion = z.looseObject({
   choices: z
-    .array(z.looseObject({ message: z.looseObject({ content: z.string().nullish() }) }))
+    .array(
+      z.looseObject({
+        message: z.looseObject({ content: z.string().nullish() }),
+        finish_reason: z.string().nullish(),
+      }),
+    )
     .min(1),
   usage: z.looseObject({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
 });
@@ -124,6 +129,7 @@ async function once(
     text: choices[0]!.message.content ?? '',
     promptTokens: usage?.prompt_tokens ?? 0,
     completionTokens: usage?.completion_tokens ?? 0,
+    cut: choices[0]!.finish_reason === 'length',
   };
 }
 

@@ -48,9 +48,34 @@ export const listFormat = (name: string, keys: readonly string[], count: number)
   },
 });
 
-/** Pairs in a model's reply: the JSON that was asked for, whole or cut off, or lines with Q: and A:. */
-export function pairsIn(reply: string): Pair[] {
-  const said = withoutThoughts(reply);
+/** Pairs in a model's reply: the JSON that was asked for, or lines with Q: and A:. Of a reply that was cut
+ *  off, those that are whole; and none twice. */
+export function pairsIn(reply: string, cut = false): Pair[] {
+  const pairs = allPairsIn(withoutThoughts(reply));
+  if (cut && endsInside(reply)) {
+    const last = pairs.pop();
+    const answer = wholeSentences(last?.answer ?? '');
+    if (last !== undefined && answer !== '') pairs.push({ ...last, answer });
+  }
+  const seen = new Set<string>();
+  return pairs.filter((pair) => {
+    const text = JSON.stringify(pair);
+    return !seen.has(text) && seen.add(text);
+  });
+}
+
+/** Up to the end of the last sentence; '' where none ends. */
+export const wholeSentences = (text: string) =>
+  /^[\s\S]*(?:[。！？]|[.!?]["')\]]?(?=\s|$))/.exec(text)?.[0] ?? '';
+
+/** Whether the last pair may be the one that was cut: a list of JSON ends after whole objects only, unless
+ *  an endpoint that promises JSON has closed it in the middle. */
+export const endsInside = (reply: string) => {
+  const text = reply.trim();
+  return !text.includes('{') || text.endsWith('}]}');
+};
+
+function allPairsIn(said: string): Pair[] {
   const pairs = objectsIn(said).flatMap(asPair);
   if (pairs.length > 0) return pairs;
   const found = said.matchAll(

@@ -64,6 +64,10 @@ async function work(task: DataTask, told: Told): Promise<unknown> {
       );
     case 'rationale':
       return (await import('../../data/documents/rationales.ts')).rationales(task, asking(task));
+    case 'distil':
+      return (await import('../../data/documents/distil.ts')).distil(task, asking(task));
+    case 'generate':
+      return (await import('../../data/documents/generate.ts')).generate(task, asking(task));
     default:
       return task satisfies never;
   }

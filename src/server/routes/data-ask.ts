@@ -1,10 +1,13 @@
-// /tunery/v1/data/{documents,rationale}: what a model is asked about uploaded files. A request that was cut
+// /tunery/v1/data/{documents,rationale,distil,generate}: rows that a model makes. A request that was cut
 // off goes on where it stopped when it is sent again.
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { Send } from '../../batches/batches.ts';
 import type { AskSettings } from '../../data/documents/ask.ts';
+import type { Distilled } from '../../data/documents/distil.ts';
 import type { DocumentRows } from '../../data/documents/document-rows.ts';
+import type { Generated } from '../../data/documents/generate.ts';
+import type { Made } from '../../data/documents/made-rows.ts';
 import type { Rationales } from '../../data/documents/rationales.ts';
 import type { DataTask } from '../../jobs/data-protocol.ts';
 import { runDataTask } from '../../jobs/data-tasks.ts';
@@ -56,10 +59,26 @@ export const Documents = z.strictObject({
   ...asking,
 });
 
-export const Rationale = z.strictObject({
-  file_id: id,
-  sheet: z.string().optional(),
-  encoding: z.string().optional(),
+export const rows = { file_id: id, sheet: z.string().optional(), encoding: z.string().optional() };
+export const Rationale = z.strictObject({ ...rows, ...asking });
+
+export const Distil = z.strictObject({
+  ...rows,
+  system: z.string().optional(),
+  inline: z.boolean().default(false),
+  ...asking,
+});
+
+export const Generate = z.strictObject({
+  topic: z.string().min(1),
+  aspects: z.array(z.string().min(1)).max(1000).default([]),
+  count: z.int().min(1).max(10_000).default(15),
+  /** The first row shows the form. */
+  like_file_id: id.optional(),
+  turns: z.int().min(1).max(50).optional(),
+  language: z.string().min(1).optional(),
+  system: z.string().optional(),
+  inline: z.boolean().default(false),
   ...asking,
 });
 
@@ -94,16 +113,8 @@ export function dataAsking(deps: Deps, send: Send): Hono {
           dryRun: body.dry_run,
           settings,
         }))) as DocumentRows | null;
-        if (result === null) return null;
-        const { output, provenance, rejected, manifest, ...rest } = result;
         const name = ids.length === 1 ? stem(documents[0]!.path) : 'documents';
-        return {
-          ...rest,
-          file: await kept(place, output, `${name}_rows.jsonl`, 'fine-tune'),
-          provenance: await kept(place, provenance, `${name}_provenance.jsonl`),
-          rejected: await kept(place, rejected, `${name}_rejected.jsonl`),
-          manifest: await manifestIn(manifest),
-        };
+        return result && { ...result, ...(await filesOf(place, result, name, 'rows')) };
       });
     })
     .post('/rationale', async (c) => {
@@ -117,15 +128,39 @@ export function dataAsking(deps: Deps, send: Send): Hono {
           name: nameOf(path),
           dryRun: body.dry_run,
         }))) as Rationales | null;
-        if (result === null) return null;
-        const { output, rejected, manifest, ...rest } = result;
-        const name = stem(path);
-        return {
-          ...rest,
-          file: await kept(place, output, `${name}_rationale.jsonl`, 'fine-tune'),
-          rejected: await kept(place, rejected, `${name}_rejected.jsonl`),
-          manifest: await manifestIn(manifest),
-        };
+        return result && { ...result, ...(await filesOf(place, result, stem(path), 'rationale')) };
+      });
+    })
+    .post('/distil', async (c) => {
+      const body = await readBody(c, Distil, config);
+      return asked(c, body, work, async (place, run) => {
+        const path = await place.input('file_id', body.file_id);
+        const { sheet, encoding, inline } = body;
+        const result = (await run('distil.jsonl', (output, settings) => ({
+          kind: 'distil',
+          ...{ path, sheet, encoding, inline, output, settings },
+          name: nameOf(path),
+          system: body.system ?? null,
+          dryRun: body.dry_run,
+        }))) as Distilled | null;
+        return result && { ...result, ...(await filesOf(place, result, stem(path), 'distilled')) };
+      });
+    })
+    .post('/generate', async (c) => {
+      const body = await readBody(c, Generate, config);
+      return asked(c, body, work, async (place, run) => {
+        const { topic, aspects, count, inline } = body;
+        const path = body.like_file_id && (await place.input('like_file_id', body.like_file_id));
+        const result = (await run('generate.jsonl', (output, settings) => ({
+          kind: 'generate',
+          ...{ topic, aspects, count, inline, output, settings },
+          like: path ? { path, name: nameOf(path) } : null,
+          turns: body.turns ?? null,
+          questionLanguage: body.language ?? null,
+          system: body.system ?? null,
+          dryRun: body.dry_run,
+        }))) as Generated | null;
+        return result && { ...result, ...(await filesOf(place, result, 'generated', 'rows')) };
       });
     });
 }
@@ -199,7 +234,16 @@ async function asked(
 
 const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
-const kept = async (place: Place, path: string | null, name: string, purpose = 'user_data') =>
-  path === null ? null : await place.output(path, name, purpose);
-
-const manifestIn = async (path: string | null) => (path === null ? null : await readJson(path));
+/** What was written, as files of this server; the manifest is part of the answer. */
+async function filesOf(place: Place, made: Made, name: string, suffix: string) {
+  const { output, provenance, rejected, manifest } = made;
+  const kept = async (path: string | null, as: string, purpose = 'user_data') =>
+    path === null ? null : await place.output(path, `${name}_${as}.jsonl`, purpose);
+  return {
+    output: undefined,
+    file: await kept(output, suffix, 'fine-tune'),
+    provenance: await kept(provenance, 'provenance'),
+    rejected: await kept(rejected, 'rejected'),
+    manifest: manifest === null ? null : await readJson(manifest),
+  };
+}
