@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
 import { newId, newSeed } from '../lib/id.ts';
 import { say } from '../messages/say.ts';
+import { modelsHiddenFrom } from '../store/checkpoint-permissions.ts';
 import { type FileRow, getFile } from '../store/files.ts';
 import { insertFineTuneFile } from '../store/fine-tune-files.ts';
 import { insertJob, type NewJob } from '../store/jobs.ts';
@@ -33,7 +34,7 @@ export async function createJob(
   request: CreateJob,
 ): Promise<Job> {
   const { legacy = null, suffix } = request;
-  const base = await baseOf(store, bases, aliases, request.model);
+  const base = await baseOf(store, bases, aliases, request);
   const job: Omit<NewJob, 'output_model'> = {
     id: newId(legacy === null ? 'ftjob-' : FINE_TUNE_PREFIX),
     created_at: now,
@@ -43,6 +44,7 @@ export async function createJob(
     base_model: base.id,
     base_file: base.file,
     organization_id: organization,
+    project_id: request.project ?? null,
     training_file: request.training_file,
     validation_file: request.validation_file,
     suffix: request.suffix,
@@ -109,11 +111,13 @@ async function baseOf(
   store: Store,
   bases: BaseModels,
   aliases: Aliases,
-  wanted: string,
+  { model: wanted, project = null }: Pick<CreateJob, 'model' | 'project'>,
 ): Promise<Base> {
   const named = async (model: string): Promise<Base | null> => {
     const tuned = await getModel(store.database.query, model);
     if (tuned !== null) {
+      if (project !== null && (await modelsHiddenFrom(store.database.query, project, model)).length)
+        return null;
       const { base_model, base_file } = tuned;
       const name = baseInName(model) ?? base_model;
       return { model, name, start: model, id: base_model, file: base_file };

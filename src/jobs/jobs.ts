@@ -52,6 +52,8 @@ export type CreateJob = {
   readonly metadata: Readonly<Record<string, string>> | null;
   /** `org-…` of the key that asks; absent: the server's own. */
   readonly organization?: string;
+  /** `proj_…` of that key, which decides who may use the model; absent or null: everybody. */
+  readonly project?: string | null;
   /** Of a legacy fine-tune. */
   readonly legacy?: LegacyOptions;
 };

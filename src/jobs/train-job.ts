@@ -106,6 +106,7 @@ async function recordCheckpoint(
       id,
       created_at: at,
       owned_by: job.organization_id,
+      project_id: job.project_id,
       base_model: job.base_model,
       base_file: job.base_file,
       job_id: job.id,

@@ -7,6 +7,7 @@ import { auth, metered, meteredEmbed } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { toWire, unknownUrl } from './errors.ts';
 import { guard } from './guard.ts';
+import { accessible } from './model-access.ts';
 import { batches } from './routes/batches.ts';
 import { chatCompletions } from './routes/chat-completions.ts';
 import { checkpointPermissions } from './routes/checkpoint-permissions.ts';
@@ -30,7 +31,8 @@ import { sendTo } from './send-to-self.ts';
 type Env = { Variables: { requestId: string } };
 
 export function createApp(given: Deps): Hono<Env> {
-  const deps = { ...given, sample: metered(given.sample), embed: meteredEmbed(given.embed) };
+  const jobs = accessible(given.jobs, given.store.database.query);
+  const deps = { ...given, jobs, sample: metered(given.sample), embed: meteredEmbed(given.embed) };
   const { config, clock, log } = deps;
   const app = new Hono<Env>({ strict: false }); // a slash at the end means nothing
   app.use(async (c, next) => {

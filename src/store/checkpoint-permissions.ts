@@ -43,6 +43,22 @@ export function listPermissions(
       );
 }
 
+/** Ids of the models that belong to another project, which does not share them with this one; with `id`,
+ *  that one or none. */
+export async function modelsHiddenFrom(
+  query: Query,
+  project: string,
+  id: string | null = null,
+): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    `select id from models
+      where project_id <> $1 and ($2::text is null or id = $2) and not exists
+        (select 1 from checkpoint_permissions where model = models.id and project_id = $1)`,
+    [project, id],
+  );
+  return rows.map((row) => row.id);
+}
+
 /** False: the model has no such permission. */
 export async function revokePermission(query: Query, model: string, id: string): Promise<boolean> {
   const [gone] = await query<{ seq: number }>(

@@ -39,6 +39,8 @@ export type JobRow = {
   /** What the result will be called. */
   readonly output_model: string;
   readonly organization_id: string;
+  /** Of the key that created it; null: of none. */
+  readonly project_id: string | null;
   readonly training_file: string;
   readonly validation_file: string | null;
   readonly suffix: string | null;
@@ -81,6 +83,7 @@ export type NewJob = Pick<
   | 'base_file'
   | 'output_model'
   | 'organization_id'
+  | 'project_id'
   | 'training_file'
   | 'validation_file'
   | 'suffix'
@@ -94,7 +97,7 @@ export type NewJob = Pick<
 export type JobChanges = Partial<Omit<JobRow, keyof NewJob>> & { readonly status?: JobStatus };
 
 const COLUMNS = `id, created_at, status, model, start_model, legacy, base_model, base_file,
-  output_model, organization_id, training_file,
+  output_model, organization_id, project_id, training_file,
   validation_file, suffix, seed, metadata, hyperparameters, options, plan, step, total_steps,
   last_metrics, estimated_finish, started_at, finished_at, fine_tuned_model, trained_tokens,
   valid_loss_before, valid_loss_after, parity, result_files, error, crashes,

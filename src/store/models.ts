@@ -5,6 +5,8 @@ export type ModelRow = {
   readonly id: string;
   readonly created_at: number;
   readonly owned_by: string;
+  /** Of the key that had it made; null: of none. */
+  readonly project_id: string | null;
   /** Id of the base model, and the name of its file or folder: ids may change as files come. */
   readonly base_model: string;
   readonly base_file: string;
@@ -17,22 +19,16 @@ export type ModelRow = {
 };
 
 const COLUMNS =
-  'id, created_at, owned_by, base_model, base_file, job_id, step, adapter, gguf_adapter';
+  'id, created_at, owned_by, project_id, base_model, base_file, job_id, step, adapter, gguf_adapter';
 
 export async function insertModel(query: Query, model: ModelRow): Promise<void> {
-  const { id, created_at, owned_by, base_model, base_file, job_id, step, adapter, gguf_adapter } =
-    model;
-  await query(`insert into models (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
-    id,
-    created_at,
-    owned_by,
-    base_model,
-    base_file,
-    job_id,
-    step,
-    adapter,
-    gguf_adapter,
-  ]);
+  const values = [
+    ...[model.id, model.created_at, model.owned_by, model.project_id],
+    ...[model.base_model, model.base_file, model.job_id, model.step],
+    ...[model.adapter, model.gguf_adapter],
+  ];
+  const places = values.map((_, i) => `$${i + 1}`);
+  await query(`insert into models (${COLUMNS}) values (${places})`, values);
 }
 
 export async function getModel(query: Query, id: string): Promise<ModelRow | null> {
