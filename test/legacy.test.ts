@@ -385,12 +385,18 @@ test("OpenAI's names stand for the local model, shown with it; a table of one's 
   });
   expect((await call('DELETE', '/models/ada')).status).toBe(403);
 
-  await writeFile(table, JSON.stringify({ 'my-own': MODEL, curie: MODEL, '*': null }));
+  await writeFile(
+    table,
+    JSON.stringify({ lost: 'gone', 'my-own': MODEL, curie: MODEL, '*': null }),
+  );
   expect(await status('my-own')).toBe(200);
   expect(await status('curie')).toBe(200);
   expect(await status('ada')).toBe(404);
   const listed = (await get('/models')).body.data.map(({ id }: { id: string }) => id);
   expect(listed).toEqual(expect.arrayContaining(['my-own', 'curie']));
+  const engines = (await get('/engines')).body.data.map(({ id }: { id: string }) => id);
+  expect(engines).toContain('my-own');
+  for (const list of [listed, engines]) expect(list).not.toContain('lost');
   const { body: job } = await post('/fine_tuning/jobs', { model: 'my-own', training_file: rows });
   expect(job).toMatchObject({ model: 'my-own', tunery: { base_model: MODEL } });
   await post(`/fine_tuning/jobs/${job.id}/cancel`);

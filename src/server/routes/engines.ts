@@ -18,7 +18,12 @@ export function engines({ jobs, config }: Deps, routes: EngineRoutes): Hono {
   };
   const app = new Hono().get('/', async (c) => {
     const [models, aliases] = await Promise.all([jobs.models(), jobs.aliases()]);
-    const ids = new Set([...models.map(({ id }) => id), ...aliases.map(({ name }) => name)]);
+    // A name whose model is gone answers nothing, and is no engine.
+    const targets = [...new Set(aliases.map(({ target }) => target))];
+    const found = await Promise.all(targets.map((target) => jobs.model(target)));
+    const there = new Set(targets.filter((_, i) => found[i] !== null));
+    const names = aliases.filter(({ target }) => there.has(target)).map(({ name }) => name);
+    const ids = new Set([...models.map(({ id }) => id), ...names]);
     return c.json({ object: 'list', data: [...ids].map(wireEngine) });
   });
   for (const [tail, route] of routes) {
