@@ -56,7 +56,11 @@ afterAll(async () => {
 
 const send = (path: string, init: RequestInit = {}) =>
   server.fetch(new Request(`http://localhost${path}`, init));
-async function upload(name: string, content: string, purpose = 'user_data'): Promise<Json> {
+async function upload(
+  name: string,
+  content: string | Uint8Array<ArrayBuffer>,
+  purpose = 'user_data',
+): Promise<Json> {
   const body = new FormData();
   body.set('purpose', purpose);
   body.set('file', new File([content], name));
@@ -155,6 +159,9 @@ test('generate asks for topic, aspects, turns, language and form, each row with 
   expect(asked[0].messages.at(-1).content).toContain('one question and its answer');
   expect(asked[0]).not.toHaveProperty('seed');
   expect(mostAtOnce).toBeGreaterThan(1);
+  const plan = await post('generate', { ...request, topic: 'x', dry_run: true, stream: true });
+  expect(plan.events.at(-1)).toMatchObject({ object: 'tunery.data_plan', questions: 3 });
+  expect(asked).toEqual([]);
 });
 
 test('what is no row or was there before is asked again, and what is missing in the end is told', async () => {
@@ -287,6 +294,33 @@ test('distil over HTTP: lines of text, sampling, progress, and answers that are 
   const paid = { dry_run: true, price_in: 1e6, price_out: 0 };
   const dry = await post('distil', { ...request, ...paid });
   expect([dry.body.cost, asked]).toEqual([dry.body.prompt_tokens, []]);
+});
+
+test('distil reads the sheet and the encoding that it is given, and asks side by side', async () => {
+  reply = (prompt) => `So: ${prompt}`;
+  const request = { model: 'm', endpoint: 'big' };
+  const bytes = new Uint8Array(Buffer.from('question\ncaf\xe9?\n', 'latin1'));
+  const csv = await upload('list.csv', bytes);
+  await post('distil', { ...request, file_id: csv.id, encoding: 'windows-1252' });
+  expect(asked[0].messages.at(-1).content).toBe('café?');
+  const { default: XLSX } = await import('@e965/xlsx');
+  const book = XLSX.utils.book_new();
+  for (const name of ['first', 'second'])
+    XLSX.utils.book_append_sheet(
+      book,
+      XLSX.utils.json_to_sheet([{ question: name }, { question: `${name}?` }]),
+      name,
+    );
+  const xlsx = await upload(
+    'list.xlsx',
+    new Uint8Array(XLSX.write(book, { type: 'buffer', bookType: 'xlsx' })),
+  );
+  await post('distil', { ...request, file_id: xlsx.id, sheet: 'second', parallel: 2 });
+  expect(asked.map(({ messages }) => messages.at(-1).content).sort()).toEqual([
+    'second',
+    'second?',
+  ]);
+  expect(mostAtOnce).toBe(2);
 });
 
 test.each([

@@ -10,7 +10,7 @@ import { systemClock } from '../src/lib/clock.ts';
 import { createLog } from '../src/lib/log.ts';
 import { CreatePermissions } from '../src/server/routes/checkpoint-permissions.ts';
 import * as data from '../src/server/routes/data.ts';
-import { Documents, Rationale } from '../src/server/routes/data-ask.ts';
+import { Distil, Documents, Generate, Rationale } from '../src/server/routes/data-ask.ts';
 import { UpdateEngine } from '../src/server/routes/engines.ts';
 import { ExportModel, ImportModel } from '../src/server/routes/tunery.ts';
 import { CreateBatch } from '../src/server/schemas/batches.ts';
@@ -140,6 +140,8 @@ const SLOW_BODIES: readonly (readonly [string, z.ZodType])[] = [
   ['/tunery/v1/data/overlap', data.Overlap],
   ['/tunery/v1/data/documents', Documents],
   ['/tunery/v1/data/rationale', Rationale],
+  ['/tunery/v1/data/distil', Distil],
+  ['/tunery/v1/data/generate', Generate],
 ];
 
 /** Name places on this disk, which are kept inside a folder of the test. */
