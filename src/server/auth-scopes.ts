@@ -7,11 +7,11 @@ export type Scope = (typeof SCOPES)[number];
 /** Method (or *), path with all that is below it, and the scopes of which one is enough. */
 type Rule = readonly [method: string, path: string, ...anyOf: Scope[]];
 
-/** The first rule that fits counts. */
+/** The first rule that fits counts. Who may begin a job or a batch may see how it goes. */
 export const RULES: readonly Rule[] = [
-  ['GET', '/v1/models', 'read', 'infer'],
+  ['GET', '/v1/models', 'read', 'infer', 'tune'],
   ['DELETE', '/v1/models', 'admin'],
-  ['GET', '/v1/engines', 'read', 'infer'],
+  ['GET', '/v1/engines', 'read', 'infer', 'tune'],
   ['POST', '/v1/engines', 'infer'],
   ['POST', '/v1/completions', 'infer'],
   ['POST', '/v1/edits', 'infer'],
@@ -21,17 +21,17 @@ export const RULES: readonly Rule[] = [
   ['*', '/v1/chat/completions', 'infer'],
   ['GET', '/v1/responses', 'read', 'infer'],
   ['*', '/v1/responses', 'infer'],
-  ['GET', '/v1/batches', 'read'],
+  ['GET', '/v1/batches', 'read', 'infer'],
   ['POST', '/v1/batches', 'infer'],
-  ['GET', '/v1/files', 'read'],
+  ['GET', '/v1/files', 'read', 'tune'],
   ['POST', '/v1/files', 'tune', 'infer'], // a batch starts with a file too
   ['DELETE', '/v1/files', 'tune'],
   ['POST', '/v1/uploads', 'tune', 'infer'],
-  ['GET', '/v1/fine_tuning/jobs', 'read'],
+  ['GET', '/v1/fine_tuning/jobs', 'read', 'tune'],
   ['*', '/v1/fine_tuning/jobs', 'tune'],
   ['*', '/v1/fine_tuning/checkpoints', 'admin'], // permissions: the original asks for an admin key
   ['POST', '/v1/fine_tuning/alpha/graders', 'tune', 'infer'],
-  ['GET', '/v1/fine-tunes', 'read'],
+  ['GET', '/v1/fine-tunes', 'read', 'tune'],
   ['*', '/v1/fine-tunes', 'tune'],
   ['GET', '/v1/evals', 'read'],
   ['*', '/v1/evals', 'tune'],

@@ -126,6 +126,15 @@ test('the first key may administrate, later ones only when asked for, and scopes
   const plain = await makeKey(app, {}, admin.value);
   const infer = await makeKey(app, { scopes: ['infer'] }, admin.value);
   const read = await makeKey(app, { scopes: ['read', 'read'] }, admin.value);
+  const tune = await makeKey(app, { scopes: ['tune'] }, admin.value);
+  // Who may begin work may see how it goes, and no more.
+  for (const [key, path, status] of [
+    [tune, '/v1/files', 200],
+    [tune, '/v1/batches', 403],
+    [infer, '/v1/batches', 200],
+    [infer, '/v1/files', 403],
+  ] as const)
+    expect((await call(app, path, { key: key.value })).status, path).toBe(status);
   const may = async (key: Key, method: string, path: string, body?: unknown) =>
     (
       await call(app, path, {
