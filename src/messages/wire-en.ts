@@ -129,6 +129,9 @@ export const wireEn = {
     "suffix: '{suffix}' has no letter a–z and no digit, which model names are made of.",
   'refusal.file_not_found': 'No such File object: {id}',
   'refusal.job_not_found': 'Could not find fine tune: {id}',
+  'refusal.job_elsewhere': 'Could not find fine tune: {id}. Those with such an id are at {path}',
+  'refusal.model_of_job':
+    "The model '{id}' does not exist. That is the id of a job; the model that it made is '{model}'",
   'refusal.model_not_found': "The model '{id}' does not exist",
   'refusal.model_not_usable': 'The model `{id}` does not exist or you do not have access to it.',
   'refusal.no_base_model': "The model '{model}' does not exist. {advice}",

@@ -118,6 +118,8 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'refusal.suffix': 'suffix“{suffix}”不含字母 a–z 或数字，而模型名由它们组成。',
   'refusal.file_not_found': '没有该文件：{id}',
   'refusal.job_not_found': '没有该微调任务：{id}',
+  'refusal.job_elsewhere': '没有该微调任务：{id}。这种 id 的任务位于 {path}',
+  'refusal.model_of_job': '模型“{id}”不存在。这是一个作业的 id，它产生的模型是“{model}”',
   'refusal.model_not_found': '没有模型“{id}”',
   'refusal.model_not_usable': '没有模型“{id}”，或你无权使用它。',
   'refusal.no_base_model': '没有模型“{model}”。{advice}',

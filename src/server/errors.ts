@@ -115,6 +115,16 @@ export const batchNotFound = (id: string) =>
 export const jobNotFound = (id: string) =>
   refuse(404, say('refusal.job_not_found', { id }), 'fine_tune_not_found', 'fine_tune_id');
 
+/** An id of the other face of jobs: see legacy.ts. */
+export const jobElsewhere = (id: string, path: string) => {
+  const message = say('refusal.job_elsewhere', { id, path: `${path}/${id}` });
+  return refuse(404, message, 'fine_tune_not_found', 'fine_tune_id');
+};
+
+/** A job's id where the name of its model is meant, as some guides print it. */
+export const modelOfJob = (id: string, model: string) =>
+  refuse(404, say('refusal.model_of_job', { id, model }), 'model_not_found', 'model');
+
 export const modelNotFound = (id: string) =>
   refuse(404, say('refusal.model_not_found', { id }), 'model_not_found', 'model');
 

@@ -219,6 +219,22 @@ test('paging through the events of a running job neither skips nor repeats one',
   expect(rounds).toBeGreaterThan(2);
 });
 
+test('an id in the wrong place is told where it belongs', async () => {
+  const app = await pretendApp(await temporaryStore());
+  const { id } = await app.create();
+  const { fine_tuned_model } = await until(app, id, ({ status }) => status === 'succeeded');
+  const message = async (method: string, path: string) => {
+    const response = await app.app.request(path, { method });
+    expect(response.status).toBe(404);
+    return ((await response.json()) as { error: { message: string } }).error.message;
+  };
+  expect(await message('DELETE', `/v1/models/${id}`)).toContain(`'${fine_tuned_model}'`);
+  expect(await message('DELETE', '/v1/models/ft-none')).toBe("The model 'ft-none' does not exist");
+  expect(await message('GET', `/v1/fine-tunes/${id}`)).toContain(`/v1/fine_tuning/jobs/${id}`);
+  const legacy = '/v1/fine_tuning/jobs/ft-none/events';
+  expect(await message('GET', legacy)).toContain('/v1/fine-tunes/ft-none');
+});
+
 test('a follower that comes back names the last event it saw and gets the rest', async () => {
   const { app, client, create } = await pretendApp(await temporaryStore());
   const { id } = await create({ steps: 30, msPerStep: 4 });

@@ -7,7 +7,7 @@ import { TrainingOptions } from '../../jobs/protocol.ts';
 import type { EventRow } from '../../store/events.ts';
 import type { FineTuneFile, FineTuneFileRole } from '../../store/fine-tune-files.ts';
 import { type Deps, idOf } from '../deps.ts';
-import { jobNotFound } from '../errors.ts';
+import { jobElsewhere, jobNotFound } from '../errors.ts';
 import { removeExpired } from '../expiry.ts';
 import { readBody } from '../read-body.ts';
 import { readQuery } from '../schemas/common.ts';
@@ -19,6 +19,7 @@ export function fineTunes(deps: Deps): Hono {
   const { jobs, config, log } = deps;
   const id = (c: Context) => {
     const found = idOf(c, jobNotFound);
+    if (/^ftjob-/.test(found)) throw jobElsewhere(found, '/v1/fine_tuning/jobs');
     if (!isFineTune(found)) throw jobNotFound(found);
     return found;
   };

@@ -8,7 +8,7 @@ import type { CheckpointRow } from '../../store/checkpoints.ts';
 import type { EventRow } from '../../store/events.ts';
 import type { Page } from '../../store/page.ts';
 import { type Deps, idOf } from '../deps.ts';
-import { ApiError, jobNotFound } from '../errors.ts';
+import { ApiError, jobElsewhere, jobNotFound } from '../errors.ts';
 import { removeExpired } from '../expiry.ts';
 import { readBody } from '../read-body.ts';
 import { pageOf, readQuery } from '../schemas/common.ts';
@@ -27,7 +27,7 @@ export function fineTuningJobs(deps: Deps): Hono {
   const { jobs, config, log } = deps;
   const id = (c: Context) => {
     const found = idOf(c, jobNotFound);
-    if (isFineTune(found)) throw jobNotFound(found); // at /v1/fine-tunes
+    if (isFineTune(found)) throw jobElsewhere(found, '/v1/fine-tunes');
     return found;
   };
   return (

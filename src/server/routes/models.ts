@@ -3,14 +3,19 @@
 import { type Context, Hono } from 'hono';
 import type { Model } from '../../jobs/jobs.ts';
 import { type Deps, idOf } from '../deps.ts';
-import { modelNotFound } from '../errors.ts';
+import { modelNotFound, modelOfJob } from '../errors.ts';
 
 export function models({ jobs }: Deps): Hono {
   const find = async (c: Context): Promise<Model> => {
     const id = idOf(c, modelNotFound);
     const model = await jobs.model(id);
-    if (model === null) throw modelNotFound(id);
-    return model;
+    if (model !== null) return model;
+    const made = /^ft(job)?-\w+$/.test(id) ? await modelMadeBy(id) : null;
+    throw made === null ? modelNotFound(id) : modelOfJob(id, made.id);
+  };
+  const modelMadeBy = async (job: string) => {
+    const { fine_tuned_model } = await jobs.get(job).catch(() => ({ fine_tuned_model: null }));
+    return fine_tuned_model === null ? null : await jobs.model(fine_tuned_model);
   };
   return new Hono()
     .get('/', async (c) => c.json({ object: 'list', data: (await jobs.models()).map(wireModel) }))
