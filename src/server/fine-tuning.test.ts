@@ -30,7 +30,7 @@ test('a job is paused, resumed and cancelled, and each answer has its new state'
   await until(app, id, ({ status }) => status === 'running');
   const cancelled = await jobs.cancel(id);
   expect(cancelled).toMatchObject({ status: 'cancelled', error: null, fine_tuned_model: null });
-  expect(cancelled.finished_at).toEqual(expect.any(Number));
+  expect(cancelled).toMatchObject({ finished_at: null, tunery: { ended_at: expect.any(Number) } });
   for (const call of [jobs.cancel(id), jobs.pause(id), jobs.resume(id)])
     expect(await refusal(call)).toEqual({
       status: 400,

@@ -107,7 +107,8 @@ export function wireJob(job: Job) {
     object: 'fine_tuning.job',
     id: job.id,
     created_at: job.created_at,
-    finished_at: job.finished_at,
+    // As in the original, null for a job that was cancelled or has failed; `ended_at` is for each.
+    finished_at: job.status === 'succeeded' ? job.finished_at : null,
     status: job.status,
     model: job.model,
     fine_tuned_model: job.fine_tuned_model,
@@ -132,6 +133,7 @@ export function wireJob(job: Job) {
       step: job.step,
       total_steps: job.total_steps,
       started_at: job.started_at,
+      ended_at: job.finished_at,
       valid_loss_before: job.valid_loss_before,
       valid_loss_after: job.valid_loss_after,
       plan: job.plan && snakeCase(job.plan),
