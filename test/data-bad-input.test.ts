@@ -214,3 +214,16 @@ test('an output that cannot be written is named, with the reason', async () => {
     expect(folder.err).toMatch(/it is a folder/);
   }
 });
+
+test('of several files the one with the fault is named, and only its row is left out', async () => {
+  const folder = mkdtempSync(join(root, 'two-'));
+  writeFileSync(join(folder, 'a.csv'), CSV);
+  writeFileSync(join(folder, 'b.csv'), `${CSV}only one\n`);
+  expect((await run('check', folder)).out).toContain(`${join(folder, 'b.csv')}:14`);
+  const refused = await run('convert', folder);
+  expect(refused.err).toContain(`${join(folder, 'b.csv')}, line 14: the row has 1 cells`);
+  writeFileSync(join(folder, 'a.csv'), `${CSV}What is more?,All of it.\n`);
+  const { out, err } = await run('convert', folder, '--skip-bad');
+  expect(out).toContain('25 of 25 rows');
+  expect(err).toContain(`left out line 14: the row has 1 cells`);
+});

@@ -107,12 +107,15 @@ export class Faults {
       line,
       path,
       params,
+      file = null,
     }: {
       readonly key: ProblemKey;
       readonly level: 'error' | 'note';
       readonly line: number;
       readonly path: string;
       readonly params: Params;
+      /** Of an input that is several files: the one that is meant. */
+      readonly file?: string | null;
     },
     column: number | null,
   ): void {
@@ -123,7 +126,8 @@ export class Faults {
     }
     const { lines, details } = entry.found;
     if (lines.length === 0 || lines.at(lines.length - 1) !== line) lines.push(line);
-    if (details.length < MOST_DETAILS) details.push({ line, column, path, ...params });
+    if (details.length < MOST_DETAILS)
+      details.push({ ...(file && { file }), line, column, path, ...params });
   }
 
   /** Without those that a fix mends. */

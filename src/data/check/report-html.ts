@@ -50,10 +50,9 @@ function findingHtml(
   speak: Say,
 ) {
   const omitted = lines_omitted > 0 ? ` … +${lines_omitted}` : '';
-  const list =
-    lines.length === 0
-      ? ''
-      : `<p><code>${escapeHtml(speak('report.lines', { lines: lines.join(', ') }))}${omitted}</code></p>`;
+  const list = !lines.some((line) => line > 0)
+    ? ''
+    : `<p><code>${escapeHtml(speak('report.lines', { lines: lines.join(', ') }))}${omitted}</code></p>`;
   const places = details
     .slice(0, 200)
     .map((detail) => `<li><code>${escapeHtml(placeText(detail))}</code></li>`)

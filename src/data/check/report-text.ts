@@ -90,12 +90,12 @@ export function* findingText(finding: Finding, speak: Say, listed: number): Gene
   const where = file === 'valid' ? `${speak('report.valid')} ` : '';
   yield `${speak(`report.severity.${severity}`)} [${code}] ${where}${message}`;
   const places = details.filter(
-    ({ line, column }) => typeof line === 'number' && (column ?? null) !== null,
+    (detail) => typeof detail['line'] === 'number' && (detail['column'] ?? detail['file'] ?? null),
   );
   if (places.length > 0 && severity === 'error') {
-    const shown = places.slice(0, listed).map(({ line, column }) => `${line}:${column}`);
+    const shown = places.slice(0, listed).map(placeText);
     yield `    ${speak('report.places', { places: shown.join(', ') })}`;
-  } else if (rows > 0) {
+  } else if (lines.some((line) => line > 0)) {
     const rest = rows > listed ? ' …' : '';
     yield `    ${speak('report.lines', { lines: lines.slice(0, listed).join(', ') + rest })}`;
   }
@@ -103,3 +103,7 @@ export function* findingText(finding: Finding, speak: Say, listed: number): Gene
     fix === null ? '' : ` (${speak(fix === 'auto' ? 'report.fix_auto' : 'report.fix_ask')})`;
   yield `    ${advice}${mended}`;
 }
+
+/** `a.csv:7:12`, as far as they are known. */
+const placeText = ({ file, line, column }: Finding['details'][number]) =>
+  [file, line === 0 ? null : line, column].filter((part) => (part ?? null) !== null).join(':');

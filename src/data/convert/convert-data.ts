@@ -57,7 +57,6 @@ export async function convertData(
   const source = await openSource(registry?.path ?? request.path, request);
   const losses = new Map<string, Loss & { rows: number }>();
   const skipped: BadRow[] = [];
-  const unsure = new Set<number>();
   let shape: Shape | null = request.from;
   let read = 0;
   let left = 0;
@@ -96,11 +95,11 @@ export async function convertData(
           const row = badRow(source.name, item, say);
           if (OVER_SEVERAL.includes(item.key))
             throw badRows(source.name, [row], 'rows.other_lines', say);
-          if (item.repaired) unsure.add(item.line);
           bad(row);
           continue;
         }
-        if (unsure.has(item.line)) continue;
+        // Told as a problem already, and nobody has agreed to the repair.
+        if (item.repaired) continue;
         read += 1;
         if (read % 10_000 === 0) onRows(read);
         try {

@@ -29,6 +29,8 @@ export type SourceRow = {
   readonly bytes: number;
   readonly text: string;
   readonly value: unknown;
+  /** A problem of this row was told, and is mended in it. */
+  readonly repaired: boolean;
 };
 export type SourceProblem = Problem & {
   /** From 1, where the fault has one. */
@@ -74,7 +76,7 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
       name,
       format: 'jsonl',
       jsonl: path,
-      items: (signal) => jsonlItems(path, null, [], signal),
+      items: (signal) => jsonlItems(path, null, signal),
       raw: lineReader(path),
       close: async () => {},
     };
@@ -97,7 +99,7 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
       name,
       format: spooled.format,
       jsonl,
-      items: (signal) => jsonlItems(jsonl, spooled.lines, spooled.problems, signal),
+      items: (signal) => jsonlItems(jsonl, spooled, signal),
       raw: async () => null,
       close: remove,
     };
@@ -124,13 +126,16 @@ type Spooled = {
   /** Source line of each spooled row. */
   readonly lines: readonly number[];
   readonly problems: readonly SourceProblem[];
+  /** Numbers of spooled rows, from 1, that follow a repair. */
+  readonly repaired: ReadonlySet<number>;
 };
 
 async function spoolList(list: readonly unknown[], output: string): Promise<Spooled> {
   await writeRowsTo(output, async (writer) => {
     for (const item of list) await writer.line(JSON.stringify(item));
   });
-  return { format: 'json', lines: list.map((_, i) => i + 1), problems: [] };
+  const lines = list.map((_, i) => i + 1);
+  return { format: 'json', lines, problems: [], repaired: new Set() };
 }
 
 async function spoolTable(path: string, output: string, options: SourceOptions): Promise<Spooled> {
@@ -138,17 +143,23 @@ async function spoolTable(path: string, output: string, options: SourceOptions):
   const several = table.parts.length > 1;
   const lines: number[] = [];
   const problems: SourceProblem[] = [];
+  const places = new Set<string>();
+  const repaired = new Set<number>();
   try {
     await writeRowsTo(output, async (writer) => {
       for await (const item of table.items) {
-        if (item.kind === 'problem') problems.push(fromTable(item, several));
-        else {
+        const place = `${item.line} ${item.file}`;
+        if (item.kind === 'problem') {
+          problems.push(fromTable(item, several));
+          if (item.repaired) places.add(place);
+        } else {
           lines.push(item.line);
+          if (places.has(place)) repaired.add(lines.length);
           await writer.line(JSON.stringify(item.values));
         }
       }
     });
-    return { format: table.format, lines, problems };
+    return { format: table.format, lines, problems, repaired };
   } finally {
     await table.close();
   }
@@ -182,11 +193,10 @@ const problem = (
 
 async function* jsonlItems(
   path: string,
-  lines: readonly number[] | null,
-  problems: readonly SourceProblem[],
+  spooled: Spooled | null,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SourceItem> {
-  yield* problems;
+  if (spooled !== null) yield* spooled.problems;
   let example = 0;
   let seen = 0;
   for await (const line of readLines(path)) {
@@ -199,24 +209,29 @@ async function* jsonlItems(
     if (line.kind === 'text' && line.text.trim() === '') continue;
     example += 1;
     if (++seen % CHECK_SIGNAL === 0) signal?.throwIfAborted();
-    const at = lines?.[line.line - 1] ?? line.line;
+    const at = spooled?.lines[line.line - 1] ?? line.line;
     if (line.kind === 'too-long')
       yield problem(at, example, 'data.line_too_long', {
         bytes: line.bytes,
         limit: MAX_LINE_BYTES,
       });
     else if (line.kind === 'not-utf8') yield problem(at, example, 'data.not_utf8');
-    else yield parsed(at, example, line);
+    else yield parsed(at, example, line, spooled?.repaired.has(line.line) ?? false);
   }
-  if (example === 0 && problems.length === 0)
-    yield problem(0, 0, lines === null ? 'data.empty_file' : 'data.empty_table');
+  if (example > 0 || (spooled !== null && spooled.problems.length > 0)) return;
+  yield problem(0, 0, spooled === null ? 'data.empty_file' : 'data.empty_table');
 }
 
 const CHECK_SIGNAL = 1000;
 
 type TextLine = { readonly text: string; readonly offset: number; readonly bytes: number };
 
-function parsed(line: number, example: number, { text, offset, bytes }: TextLine): SourceItem {
+function parsed(
+  line: number,
+  example: number,
+  { text, offset, bytes }: TextLine,
+  repaired: boolean,
+): SourceItem {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -241,7 +256,7 @@ function parsed(line: number, example: number, { text, offset, bytes }: TextLine
   }
   const key = doubledKey(text, value);
   if (key !== null) return problem(line, example, 'data.doubled_key', { key });
-  return { kind: 'row', line, example, offset, bytes, text, value };
+  return { kind: 'row', line, example, offset, bytes, text, value, repaired };
 }
 
 /** Counting brackets is quick; only a line with many of them is walked. */
