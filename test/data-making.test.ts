@@ -8,12 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Opened, openServer } from '../src/server/start.ts';
+import { Program } from './program.ts';
 import { runCli } from './run-cli.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON, looked at by the tests
 type Json = any;
 const asked: Json[] = [];
-let reply: (prompt: string) => string | { status: number } = () => '';
+/** `cut`: it reaches the longest allowed answer. */
+let reply: (prompt: string) => string | { status: number } | { cut: string } = () => '';
 let atOnce = 0;
 let mostAtOnce = 0;
 
@@ -26,11 +28,13 @@ const teacher = createServer(async (request, response) => {
   await new Promise((resolve) => setTimeout(resolve, 20));
   atOnce -= 1;
   const said = reply(body.messages.at(-1).content);
-  const failed = typeof said !== 'string';
-  response.writeHead(failed ? said.status : 200, { 'content-type': 'application/json' });
-  const choices = [{ message: { role: 'assistant', content: said }, finish_reason: 'stop' }];
+  const status = typeof said === 'object' && 'status' in said ? said.status : 200;
+  const cut = typeof said === 'object' && 'cut' in said;
+  response.writeHead(status, { 'content-type': 'application/json' });
+  const message = { role: 'assistant', content: cut ? said.cut : said };
+  const choices = [{ message, finish_reason: cut ? 'length' : 'stop' }];
   const usage = { prompt_tokens: 100, completion_tokens: 20 };
-  response.end(JSON.stringify(failed ? { error: { message: 'no' } } : { choices, usage }));
+  response.end(JSON.stringify(status === 200 ? { choices, usage } : { error: { message: 'no' } }));
 });
 
 let directory: string;
@@ -278,14 +282,27 @@ test('a teacher’s answers become chat rows, whatever form the questions have',
 
 test('distil over HTTP: lines of text, sampling, progress, and answers that are missing', async () => {
   const { id: file_id } = await upload('list.txt', 'First?\nSecond?\nThird?\n');
-  reply = (prompt) => (prompt === 'Second?' ? '' : `So: ${prompt}`);
+  reply = (prompt) => {
+    if (prompt === 'Third?') return { cut: 'A whole sentence. Half of' };
+    return prompt === 'Second?' ? '' : `So: ${prompt}`;
+  };
   const request = { file_id, model: 'm', endpoint: 'big', temperature: 0, max_tokens: 50, seed: 9 };
   const { events } = await post('distil', { ...request, inline: true, system: 'S', stream: true });
   expect(asked[0]).toMatchObject({ temperature: 0, max_tokens: 50, seed: 9 });
   expect(events[0]).toMatchObject({ stage: 'plan', questions: 3 });
   const result = events.at(-1);
-  expect(result).toMatchObject({ object: 'tunery.distillation', rows: 2, asked: 3, left_out: [] });
-  const [row] = lines(await content(result.file));
+  expect(result).toMatchObject({
+    object: 'tunery.distillation',
+    rows: 2,
+    asked: 3,
+    shortened: 1,
+    left_out: [],
+  });
+  const [row, short] = lines(await content(result.file));
+  expect(short).toMatchObject({
+    messages: [{}, { content: 'Third?' }, { content: 'A whole sentence.' }],
+    source: { shortened: true },
+  });
   expect(row).toMatchObject({
     messages: [{ content: 'S' }, { content: 'First?' }, { content: 'So: First?' }],
     source: { file: 'list.txt', from_line: 1, generated_by: 'm' },
@@ -333,3 +350,17 @@ test.each([
   const answer = await post(tool, body);
   expect([answer.status, answer.body.error.param]).toEqual([400, param]);
 });
+
+test.skipIf(process.platform === 'win32')(
+  'the recipe for growth by own labels runs to its end, and marks what was labelled',
+  async () => {
+    const env = { OUT: directory };
+    const { code, err } = await new Program('bash', ['recipes/label-and-grow.sh'], { env }).ended();
+    expect(code, err).toBe(0);
+    const marks = lines(readFileSync(join(directory, 'labelled.jsonl.provenance.jsonl'), 'utf8'));
+    expect(marks).toHaveLength(12);
+    expect(marks[0].generated_by).toMatch(/^ft:stories260k:.*:best:/);
+    expect(lines(readFileSync(join(directory, 'all.jsonl'), 'utf8'))).toHaveLength(24);
+  },
+  180_000,
+);

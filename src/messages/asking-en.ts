@@ -41,6 +41,8 @@ export const askingEn = {
   'distil.no_rows': 'the file holds no questions that can be asked',
   'distil.done': 'written to {path}: {rows} of {asked} questions answered; cost {cost}',
   'distil.none': 'The model answered nothing that can be used; what it said is in {path}',
+  'distil.shortened':
+    '{count} answer(s) reached --max-tokens and end with their last whole sentence',
   'generate.no_topic': '"tunery data generate" needs --topic, or --recipe',
   'generate.no_form':
     '{name}: the first row must be of the form chat, completion, alpaca, sharegpt or qa, with text only',

@@ -40,6 +40,7 @@ export const askingZhCN = {
   'distil.no_rows': '文件里没有可以提出的问题',
   'distil.done': '已写入 {path}：回答了 {asked} 个问题中的 {rows} 个；费用 {cost}',
   'distil.none': '模型的回答都不能用；内容在 {path}',
+  'distil.shortened': '{count} 个回答达到 --max-tokens，截至最后一个完整的句子',
   'generate.no_topic': '"tunery data generate" 需要 --topic，或 --recipe',
   'generate.no_form': '{name}：第一行必须是 chat、completion、alpaca、sharegpt 或 qa 格式的纯文本',
   'generate.done': '已写入 {path}：{wanted} 行中的 {rows} 行；费用 {cost}',

@@ -60,7 +60,10 @@ export function distilCommand(cli: Cli) {
           {
             done: ({ asked }, params) => say('distil.done', { ...params, asked }),
             none: (_, where) => say('distil.none', { path: where }),
-            remarks: ({ left_out: lines }) => leftOut(cli, lines),
+            remarks: ({ left_out: lines, shortened }) => [
+              ...leftOut(cli, lines),
+              ...(shortened > 0 ? [say('distil.shortened', { count: shortened })] : []),
+            ],
             before: recipe?.outputs,
           },
         );

@@ -12,7 +12,8 @@ export type Message = { readonly role: string; readonly content: string };
 export type ChatBody = {
   readonly model: string;
   readonly messages: readonly Message[];
-  readonly max_tokens: number;
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
   readonly temperature: number;
   readonly seed?: number;
   readonly response_format?: object;
@@ -94,7 +95,7 @@ export async function askAll(
   { ask, onTold }: Pick<Asking, 'ask' | 'onTold'>,
 ): Promise<{ readonly answers: readonly Answer[]; readonly told: Told }> {
   const memory = await openMemory(settings.memory);
-  const structured = new Structured(ask);
+  const model = new Adapting(ask);
   const answers: Answer[] = [];
   const told = {
     done: 0,
@@ -127,7 +128,7 @@ export async function askAll(
         continue;
       }
       try {
-        const answer = await structured.ask(question, settings);
+        const answer = await model.ask(question, settings);
         await memory.add(key, answer);
         take(i, answer);
       } catch (error) {
@@ -168,35 +169,56 @@ export const planOf = (
 const isRefusal = (error: unknown): error is CodedError =>
   error instanceof CodedError && error.code === 'question_refused';
 
-/** Asks for JSON by a schema until the endpoint says that it knows no such thing. */
-class Structured {
-  #known = true;
+/** Asks in the words that the endpoint understands: JSON by a schema and `max_tokens` until it says that it
+ *  knows no such thing, and no longer answers than its context has room for. */
+class Adapting {
+  #format = true;
+  #older = true;
   readonly #ask: AskModel;
   constructor(ask: AskModel) {
     this.#ask = ask;
   }
 
-  async ask(
-    { messages, format, turn = 0 }: Question,
-    { model, maxTokens, temperature, seed }: AskSettings,
-  ): Promise<Asked> {
-    const body: ChatBody = {
-      model,
-      messages,
-      max_tokens: maxTokens,
-      temperature,
-      ...(seed === null ? {} : { seed: seed + turn }),
-    };
-    if (format === undefined || !this.#known) return this.#ask(body);
-    try {
-      return await this.#ask({ ...body, response_format: format });
-    } catch (error) {
-      if (!isRefusal(error) || !/response_format|json_schema|schema/i.test(error.message))
-        throw error;
-      this.#known = false;
-      return this.#ask(body);
+  async ask(question: Question, settings: AskSettings): Promise<Asked> {
+    let { maxTokens } = settings;
+    for (;;) {
+      try {
+        return await this.#ask(this.#body(question, { ...settings, maxTokens }));
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        const room = roomIn(error.message);
+        if (this.#format && question.format && SCHEMA.test(error.message)) this.#format = false;
+        else if (this.#older && /max_completion_tokens/.test(error.message)) this.#older = false;
+        else if (room !== null && room >= SHORTEST && room < maxTokens) maxTokens = room;
+        else throw error;
+      }
     }
   }
+
+  #body(
+    { messages, format, turn = 0 }: Question,
+    { model, maxTokens, temperature, seed }: AskSettings,
+  ): ChatBody {
+    return {
+      model,
+      messages,
+      ...(this.#older ? { max_tokens: maxTokens } : { max_completion_tokens: maxTokens }),
+      temperature,
+      ...(seed === null ? {} : { seed: seed + turn }),
+      ...(format !== undefined && this.#format && { response_format: format }),
+    };
+  }
+}
+
+const SCHEMA = /response_format|json_schema|schema/i;
+const SHORTEST = 16; // tokens of an answer that is worth asking for
+
+/** What OpenAI, vLLM and Tunery say of a context that is too small for prompt and answer together. */
+function roomIn(message: string): number | null {
+  const found = /maximum context length is (\d+) tokens.*?\((\d+) in the (?:messages|prompt)/s.exec(
+    message,
+  );
+  return found === null ? null : Number(found[1]) - Number(found[2]);
 }
 
 /** What decides an answer; how many are asked at a time does not. */

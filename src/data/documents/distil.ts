@@ -9,7 +9,7 @@ import { sha256Of } from '../source/manifest.ts';
 import type { SourceOptions } from '../source/rows.ts';
 import { type Asking, type AskSettings, askAll, type Message, planOf, unused } from './ask.ts';
 import { type Made, writeMade } from './made-rows.ts';
-import { withoutThoughts } from './question-rows.ts';
+import { wholeSentences, withoutThoughts } from './question-rows.ts';
 import { rowsIn } from './rows-in.ts';
 
 export type DistilRequest = {
@@ -28,6 +28,8 @@ export type DistilRequest = {
 export type Distilled = Made & {
   readonly object: 'tunery.distillation';
   readonly asked: number;
+  /** Answers that reached `max_tokens` and end with their last whole sentence. */
+  readonly shortened: number;
   /** Lines without a question that can be asked. */
   readonly left_out: readonly number[];
 };
@@ -50,15 +52,16 @@ export async function distil(request: DistilRequest, asking: Asking): Promise<Di
   const { answers, told } = await askAll(items, settings, asking);
   const replies = items.map(({ line, messages }, i) => {
     const answer = answers[i]!;
-    const whole = 'refused' in answer || answer.cut ? '' : withoutThoughts(answer.text).trim();
-    return { line, messages, answer, whole };
+    const said = 'refused' in answer ? '' : withoutThoughts(answer.text).trim();
+    const cut = 'cut' in answer && answer.cut;
+    return { line, messages, answer, cut, whole: cut ? wholeSentences(said) : said };
   });
   const made = await writeMade(request, {
     rows: replies
       .filter(({ whole }) => whole !== '')
-      .map(({ line, messages, whole }) => ({
+      .map(({ line, messages, whole, cut }) => ({
         row: { messages: [...messages, { role: 'assistant', content: whole }] },
-        source: { file: name, from_line: line },
+        source: { file: name, from_line: line, ...(cut && { shortened: true }) },
       })),
     rejected: replies
       .filter(({ whole }) => whole === '')
@@ -68,7 +71,9 @@ export async function distil(request: DistilRequest, asking: Asking): Promise<Di
     told,
     inline,
   });
-  return { object: 'tunery.distillation', ...made, asked: items.length, left_out: leftOut };
+  const shortened = replies.filter(({ cut, whole }) => cut && whole !== '').length;
+  const asked = items.length;
+  return { object: 'tunery.distillation', ...made, asked, shortened, left_out: leftOut };
 }
 
 /** What stands before the last answer, or all of it where none is; null where it is nothing that a user

@@ -246,3 +246,22 @@ test('JSON by a schema is asked for until the endpoint says that it knows none',
   await askAll(two, settings('format'), rest);
   expect(asked.map(({ body }) => body.response_format !== undefined)).toEqual([true, false, false]);
 });
+
+test('an answer is no longer than the context has room for, and newer endpoints are asked in their words', async () => {
+  const tooLong =
+    "This model's maximum context length is 512 tokens. However, you requested 1062 tokens (438 in the messages, 624 in the completion).";
+  const small = asking([error(400, tooLong), completion('x')]);
+  await askAll(questions.slice(0, 1), settings('room', { maxTokens: 624 }), small);
+  expect(small.asked.map(({ body }) => body.max_tokens)).toEqual([624, 74]);
+  const newer =
+    "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+  const words = asking([error(400, newer), completion('x')]);
+  await askAll(questions.slice(0, 2), settings('words'), words);
+  expect(words.asked.map(({ body }) => [body.max_tokens, body.max_completion_tokens])).toEqual([
+    [10, undefined],
+    [undefined, 10],
+    [undefined, 10],
+  ]);
+  const full = asking([error(400, tooLong.replace('438', '510')), completion('x')]);
+  await expect(askAll(questions.slice(0, 1), settings('full'), full)).rejects.toThrow('512 tokens');
+});

@@ -66,7 +66,7 @@ export function pairsIn(reply: string, cut = false): Pair[] {
 
 /** Up to the end of the last sentence; '' where none ends. */
 export const wholeSentences = (text: string) =>
-  /^[\s\S]*(?:[。！？]|[.!?]["')\]]?(?=\s|$))/.exec(text)?.[0] ?? '';
+  /^[\s\S]*(?:[。！？]|[.!?]["')\]]?(?![\p{L}\p{N}]))/u.exec(text)?.[0] ?? '';
 
 /** Whether the last pair may be the one that was cut: a list of JSON ends after whole objects only, unless
  *  an endpoint that promises JSON has closed it in the middle. */
