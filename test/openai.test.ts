@@ -312,6 +312,18 @@ test('a file of nine rows makes a job that fails and says why', async () => {
   });
 });
 
+test('rows for another method fail the job, and its last event says so once', async () => {
+  const reinforcement = Array.from({ length: 10 }, (_, i) =>
+    JSON.stringify({ messages: [{ role: 'user', content: `${i}?` }], answer: i }),
+  );
+  const { id } = await createJob({ training_file: (await upload(reinforcement.join('\n'))).id });
+  const { error } = await finished(id);
+  expect(error).toMatchObject({ code: 'invalid_training_file', param: 'training_file' });
+  expect(error!.message).toMatch(/^The job failed due to .* in the reinforcement format/);
+  const [event] = (await client.fineTuning.jobs.listEvents(id, { limit: 1 })).data;
+  expect(event).toMatchObject({ level: 'error', message: error!.message });
+});
+
 test.each([
   ['no content type', undefined, undefined],
   ['JSON', '', 'application/json'],

@@ -165,7 +165,12 @@ export const modernEvents = {
   step: (at: number, step: Step): JobEvent[] => [stepDone(at, step)],
   cancelled: (at: number) => message(at, say('event.cancelled')),
   failed: (at: number, code: string, text: string) =>
-    failure(at, code, say('event.failed', { message: text })),
+    // What is wrong with a file begins like this by itself, as in the original.
+    failure(
+      at,
+      code,
+      /^The job failed\b/.test(text) ? text : say('event.failed', { message: text }),
+    ),
   succeeded: (at: number, model: string, _resultFile: string): JobEvent[] => [
     message(at, say('event.model', { model })),
     message(at, say('event.succeeded')),
