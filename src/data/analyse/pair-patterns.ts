@@ -23,9 +23,10 @@ export function* pairPatterns(
   if (said.length < 60 && NULL.test(said)) yield 'null_answer';
   if (LINK.test(said)) yield 'url_only';
   if (said.length === question.length && said.toLowerCase() === question.toLowerCase()) {
-    if (weight(said) > 12) yield 'echo';
-  } else if (weight(question) > 24 && said.includes(question)) yield 'prompt_in_answer';
-  if (completion ? /[^\S\n]$/.test(answer) : said.length !== answer.length) yield 'edge_spaces';
+    if (isLonger(said, 12)) yield 'echo';
+  } else if (isLonger(question, 24) && said.includes(question)) yield 'prompt_in_answer';
+  if (completion ? /[^\S\n]$/.test(answer.slice(-1)) : said.length !== answer.length)
+    yield 'edge_spaces';
 }
 
 /** A label may be one character; an answer to a question is rarely that short. */
@@ -36,14 +37,14 @@ const NULL =
   /^(?:n\/?a|null|none|nil|nan|undefined|tbd|#n\/a|#value!|#ref!|#div\/0!|#name\?|\[object object\]|<null>|\(null\)|\(blank\)|error:.{0,40})$/i;
 const LINK = /^<?(?:https?:\/\/|www\.)\S+>?(?:\s+<?(?:https?:\/\/|www\.)\S+>?)*$/i;
 
-/** Letters; a Chinese character says about as much as three. */
-export function weight(text: string): number {
+/** In letters; a Chinese character says about as much as three. */
+export function isLonger(text: string, letters: number): boolean {
   let sum = text.length;
-  for (let i = 0; i < text.length && sum <= 120; i++) {
+  for (let i = 0; i < text.length && sum <= letters; i++) {
     const code = text.charCodeAt(i);
     if (code >= 0x3040 && code <= 0xd7af) sum += 2;
   }
-  return sum;
+  return sum > letters;
 }
 
 /** The answer without the question that it repeats. */

@@ -36,7 +36,7 @@ export function findPii(text: string): readonly PiiSpan[] {
 
 const NONE: readonly PiiSpan[] = [];
 const WORTH_LOOKING =
-  /@|\d{3}[\d ()./-]{4}|\+\d|sk-|AKIA|LTAI|AKID|[srp]k_(?:live|test)_|SG\.|dop_v1_|shpat_|ya29|bearer |gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
+  /@|\d{3}[\d ()./-]{4}|\+\d[\d ()./-]{6}|sk-|AKIA|LTAI|AKID|[srp]k_(?:live|test)_|SG\.|dop_v1_|shpat_|ya29|bearer |gh[pousr]_|github_pat_|xox|AIza|PRIVATE KEY|eyJ|hf_|npm_|glpat-|password|passwd|secret|api[_-]?key|密码|口令/i;
 const DIGITS = /\d[\d ()./-]{6}/;
 
 const EMAIL =

@@ -12,15 +12,16 @@ export class Sides {
   readonly unfinished = new Numbers(16);
 
   add({ asked, answer }: View, line: number): void {
-    const [question, said] = [asked.trimEnd(), answer.trimEnd()];
+    const [question, said] = [asked.trimEnd().slice(-END), answer.trimEnd()];
+    const end = said.slice(-END);
     if (question !== '') {
       this.#asked += 1;
       if (QUESTION.test(question)) this.#questions += 1;
-      else if (QUESTION.test(said)) this.swapped.push(line);
+      else if (QUESTION.test(end)) this.swapped.push(line);
     }
     if (said.length < LONG) return;
     this.#long += 1;
-    if (CUT.test(said)) this.unfinished.push(line);
+    if (CUT.test(end)) this.unfinished.push(line);
   }
 
   /** Only what is rare among many rows tells of damage. */
@@ -40,6 +41,7 @@ export class Sides {
 const MANY = 20;
 const RARE = 0.05;
 const LONG = 30;
+const END = 6;
 const QUESTION = /[?？][)"'”’」\]\s]*$/;
 /** A letter or what stands inside sentences only. */
 const CUT = /[\p{L},，、;；:：\-–—(（]$/u;

@@ -48,12 +48,29 @@ export const withoutSpecial = (text: string) =>
 
 /** A picture or a key in base64 or hex: no words to learn from. */
 function isBlob(text: string): boolean {
-  if (text.length < 120) return false;
-  const run = /[A-Za-z0-9+/]{120,}/.exec(text)?.[0];
-  if (run === undefined) return DATA.test(text);
+  const run = longRun(text);
+  if (run === null) return text.includes(';base64,') && DATA.test(text);
   const capitals = run.replaceAll(/[^A-Z]/g, '').length / run.length;
   return (capitals > 0.1 && capitals < 0.9) || /^[0-9a-f]+$|^[0-9A-F]+$/.test(run);
 }
+
+/** Letters and digits without a gap. Looks backwards from where a run would end, so that ordinary text
+ *  is passed over by leaps. */
+function longRun(text: string): string | null {
+  for (let end = RUN - 1; end < text.length; ) {
+    let at = end;
+    while (at > end - RUN && isBase64(text.charCodeAt(at))) at -= 1;
+    if (at === end - RUN) return text.slice(at + 1, end + 1);
+    end = at + RUN;
+  }
+  return null;
+}
+const RUN = 120;
+const isBase64 = (code: number) =>
+  (code >= 97 && code <= 122) ||
+  (code >= 47 && code <= 57) ||
+  (code >= 65 && code <= 90) ||
+  code === 43;
 const DATA = /data:[a-z]+\/[\w.+-]{1,40};base64,/;
 
 const NAMED: Readonly<Record<string, string>> = {

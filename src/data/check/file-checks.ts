@@ -3,7 +3,7 @@
 import { type LabelReport, Labels, labelTypos, rareLabels } from '../analyse/labels.ts';
 import { languageOfText } from '../analyse/language.ts';
 import { Numbers } from '../analyse/numbers.ts';
-import { weight } from '../analyse/pair-patterns.ts';
+import { isLonger } from '../analyse/pair-patterns.ts';
 import { CommonEdges, instructionOf, Repeats, Separators } from '../analyse/prompts.ts';
 import { Sides } from '../analyse/sides.ts';
 import type { View } from '../analyse/view.ts';
@@ -60,8 +60,9 @@ export class FileChecks {
     const { system, prompt, answer } = view;
     const spoken = languageOfText(answer.length > 40 ? answer : `${prompt} ${answer}`);
     this.#languages.set(spoken, (this.#languages.get(spoken) ?? 0) + 1);
-    if (weight(prompt) > 20 && weight(answer) > 20) {
-      const [asked, said] = [prompt, answer].map(languageOfText) as [string, string];
+    if (isLonger(prompt, 20) && isLonger(answer, 20)) {
+      const asked = languageOfText(prompt);
+      const said = answer.length > 40 ? spoken : languageOfText(answer);
       // Short texts in Latin letters are often taken for a neighbour's language.
       const sure =
         !(LATIN.has(asked) && LATIN.has(said)) || Math.min(prompt.length, answer.length) > 120;
