@@ -11,6 +11,7 @@ import { newId } from '../lib/id.ts';
 import { getFile, saveFile } from '../store/files.ts';
 import type { Deps } from './deps.ts';
 import { fileNotFound, invalidValue } from './errors.ts';
+import { removeExpired } from './expiry.ts';
 import { wireFile } from './routes/files.ts';
 import { primed, sseResponse } from './sse.ts';
 
@@ -75,7 +76,9 @@ async function* progressOf(deps: Deps, work: Work, signal: AbortSignal): AsyncGe
   yield await result;
 }
 
-async function inPlace<T>({ store, clock }: Deps, use: (place: Place) => Promise<T>): Promise<T> {
+async function inPlace<T>(deps: Deps, use: (place: Place) => Promise<T>): Promise<T> {
+  const { store, clock } = deps;
+  await removeExpired(deps);
   const folder = await mkdtemp(join(tmpdir(), 'tunery-data-'));
   let inputs = 0;
   try {

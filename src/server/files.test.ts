@@ -1,6 +1,8 @@
 // Lists of files while files come and go, and what a file object has and has not.
+import { access } from 'node:fs/promises';
 import OpenAI from 'openai';
 import { expect, test } from 'vitest';
+import { getFile } from '../store/files.ts';
 import { countingApp } from '../testing/counting-app.ts';
 import { addFile, temporaryStore } from '../testing/temporary-store.ts';
 
@@ -44,6 +46,41 @@ test('files that come while a list is paged through are not in its later pages',
     await addFile(store, 'later');
   }
   expect(visited).toEqual(first.map(({ id }) => id).toReversed());
+});
+
+test('a file whose life is over is gone everywhere at once, with its bytes', async () => {
+  const store = await temporaryStore();
+  let now = Date.UTC(2026, 0, 1);
+  const app = countingApp({ store, now: () => now });
+  const upload = async () => {
+    const body = new FormData();
+    body.append('purpose', 'batch');
+    body.append('expires_after[anchor]', 'created_at');
+    body.append('expires_after[seconds]', '3600');
+    body.append('file', new File([`{"custom_id":"${now}"}`], 'in.jsonl'));
+    const response = await app.request('/v1/files', { method: 'POST', body });
+    return ((await response.json()) as { id: string }).id;
+  };
+  const refusal = async (path: string, body: object) => {
+    const response = await app.request(path, { method: 'POST', body: JSON.stringify(body) });
+    return ((await response.json()) as { error: { message: string } }).error.message;
+  };
+  const bytes = async () => (await getFile(store.database.query, await upload()))!.sha256;
+  const sha256 = await bytes();
+  const [forBatch, forData] = [await upload(), await upload()];
+  now += 3_600_000;
+  expect(
+    await refusal('/v1/batches', {
+      input_file_id: forBatch,
+      endpoint: '/v1/completions',
+      completion_window: '24h',
+    }),
+  ).toContain(forBatch);
+  const again = await upload();
+  now += 3_600_000;
+  expect(await refusal('/tunery/v1/data/check', { file_id: again })).toMatch(/No such File/);
+  expect(await getFile(store.database.query, forData)).toBeNull();
+  await expect(access(store.blobs.path(sha256))).rejects.toThrow('ENOENT');
 });
 
 test('a file that stays has no `expires_at`, and one nested field in the wrong form is refused', async () => {

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { BatchRow } from '../../store/batches.ts';
 import { type Deps, idOf } from '../deps.ts';
 import { batchNotFound, invalidValue } from '../errors.ts';
+import { removeExpired } from '../expiry.ts';
 import { readBody } from '../read-body.ts';
 import { CreateBatch, ListBatches } from '../schemas/batches.ts';
 import { pageOf, readQuery } from '../schemas/common.ts';
@@ -16,7 +17,8 @@ const ENDPOINTS = [
   '/v1/moderations',
 ];
 
-export function batches({ batches, config }: Deps, app: Pick<Hono, 'routes'>): Hono {
+export function batches(deps: Deps, app: Pick<Hono, 'routes'>): Hono {
+  const { batches, config } = deps;
   const found = (c: Context, batch: BatchRow | null) => {
     if (batch === null) throw batchNotFound(idOf(c, batchNotFound));
     return c.json(wireBatch(batch));
@@ -27,6 +29,7 @@ export function batches({ batches, config }: Deps, app: Pick<Hono, 'routes'>): H
       const served = ENDPOINTS.filter((path) => isServed(app, path));
       if (!served.includes(body.endpoint))
         throw invalidValue('endpoint', `expected one of ${served.join(', ')}.`);
+      await removeExpired(deps);
       const { key, organization } = c.get('caller');
       const batch = await batches.create({
         input_file_id: body.input_file_id,
