@@ -324,6 +324,19 @@ test('rows for another method fail the job, and its last event says so once', as
   expect(event).toMatchObject({ level: 'error', message: error!.message });
 });
 
+test('rows of two formats can be stored, and fail the job with their lines', async () => {
+  const { id } = await createJob({
+    training_file: (
+      await upload(
+        `${rows(11).trimEnd()}\n{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n`,
+      )
+    ).id,
+  });
+  const { status, error } = await finished(id);
+  expect([status, error]).toMatchObject(['failed', { code: 'invalid_training_file' }]);
+  expect(error!.message).toMatch(/this line is in the chat format \(line 12\)/);
+});
+
 test.each([
   ['no content type', undefined, undefined],
   ['JSON', '', 'application/json'],

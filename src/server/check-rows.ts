@@ -11,7 +11,8 @@ export async function checkRows(purpose: string, path: string): Promise<void> {
   const first: Problem[] = [];
   let total = 0;
   for await (const problem of checkFile(path)) {
-    if (problem.level !== 'error') continue;
+    // Which format a job wants is not known here: rows of several fail the job, as in the original.
+    if (problem.level !== 'error' || problem.key === 'data.mixed') continue;
     total += 1;
     if (first.length < TOLD) first.push(problem);
   }
