@@ -147,6 +147,20 @@ test('messages come in Chinese by --lang and by locale', async () => {
   expect((await script('tunery', ['jobs', 'list'], { env }).ended()).err).toMatch(/[一-龥]/);
 });
 
+test('a reader of Chinese reads events, failures and refusals in Chinese', async () => {
+  const flags = ['-m', MODEL, '-t', rowsFile(12), '--n-epochs', '1', '--follow', '--lang', 'zh'];
+  const { code, out } = await tunery('jobs', 'create', ...flags);
+  expect(code).toBe(0);
+  const lines = out.trim().split('\n');
+  expect(lines.length).toBeGreaterThan(15);
+  expect(lines.filter((line) => !/[一-龥]/.test(line))).toEqual([]);
+  expect(out.replaceAll(/ft:\S+/g, '')).not.toMatch(/\b(job|step|training|loss|rows?|more)\b/i);
+  const few = ['jobs', 'create', '-m', MODEL, '-t', rowsFile(9), '--follow', '--lang', 'zh'];
+  expect((await tunery(...few)).err).toContain('训练文件有 9 个样本，至少需要 10 个');
+  const zero = ['jobs', 'create', '-m', MODEL, '-t', 'file-x', '--n-epochs', '0', '--lang', 'zh'];
+  expect((await tunery(...zero)).err).toContain('n_epochs 的值无效：数字过小，应 >=1；实际为 0。');
+});
+
 test('what is no plain file is refused with a sentence, wherever a file is expected', async () => {
   for (const args of [
     ['files', 'upload', folder],

@@ -50,6 +50,7 @@ export const wireEn = {
   'part.line_what': 'line {line} ({what})',
   'part.finding': '{remark}. {advice} [{code}]',
   'part.finding_line': '{remark} (line {lines}). {advice} [{code}]',
+  'part.finding_more': '{remark} (lines {lines} and {count} more). {advice} [{code}]',
   'part.finding_lines': '{remark} (lines {lines}). {advice} [{code}]',
   'part.and_more': '{first} and {count} more',
   'part.training': 'training',

@@ -76,8 +76,9 @@ function described({ code, message, advice, lines, rows }: Finding): string {
   if (rows === 0) return cut(say('part.finding', finding));
   if (rows === 1) return cut(say('part.finding_line', { ...finding, lines: lines[0] ?? 0 }));
   const listed = lines.slice(0, MOST_LINES).join(', ');
-  const more = rows > MOST_LINES ? ` and ${rows - MOST_LINES} more` : '';
-  return cut(say('part.finding_lines', { ...finding, lines: `${listed}${more}` }));
+  const count = rows - MOST_LINES;
+  if (count <= 0) return cut(say('part.finding_lines', { ...finding, lines: listed }));
+  return cut(say('part.finding_more', { ...finding, lines: listed, count }));
 }
 
 const named = ({ code, rows }: Finding) => (rows === 0 ? code : `${code} (${rows} rows)`);
