@@ -2,7 +2,7 @@
 // written by a model behind any OpenAI-compatible endpoint. Where each row comes from stands in a second
 // file, line by line, because training files may hold no other keys.
 import { readdir, stat } from 'node:fs/promises';
-import { extname, join, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { z } from 'zod';
 import type { DocumentRows } from '../../data/documents/document-rows.ts';
@@ -107,10 +107,17 @@ async function documentsIn(cli: Cli, paths: readonly string[]) {
       continue;
     }
     const entries = await readdir(path, { recursive: true, withFileTypes: true });
-    const files = entries.filter((item) => item.isFile());
-    const isDocument = (name: string) => DOCUMENT_TYPES.includes(extname(name).toLowerCase());
-    const documents = files.filter(({ name }) => isDocument(name));
-    const others = files.filter(({ name }) => !isDocument(name)).map(({ name }) => name);
+    const documents: string[] = [];
+    const others: string[] = [];
+    for (const item of entries) {
+      const at = join(item.parentPath, item.name);
+      const known = DOCUMENT_TYPES.includes(extname(item.name).toLowerCase());
+      // A link to a file is as good as the file; one to a folder may lead back to where we are.
+      const linked =
+        item.isSymbolicLink() && ((await stat(at).catch(() => null))?.isFile() ?? false);
+      if (known && (item.isFile() || linked)) documents.push(at);
+      else if (!item.isDirectory()) others.push(relative(path, at));
+    }
     if (documents.length === 0)
       throw new Failure(say('documents.no_files', { path, types: DOCUMENT_TYPES.join(', ') }), {
         code: 'no_documents',
@@ -120,7 +127,7 @@ async function documentsIn(cli: Cli, paths: readonly string[]) {
       const first = others.sort()[0]!;
       note(cli, say('documents.other_files', { path, count: others.length, first }));
     }
-    found.push(...documents.map(({ parentPath, name }) => join(parentPath, name)).sort());
+    found.push(...documents.sort());
   }
   return [...new Set(found)].map((path) => ({ path: resolve(path), name: path }));
 }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { CodedError } from '../../lib/coded-error.ts';
+import { WriteError } from '../../lib/new-files.ts';
 import type { Say } from '../../messages/say.ts';
 import { cl100k } from '../../tokenizer/cl100k.ts';
 
@@ -231,7 +232,9 @@ const keyOf = (
     .digest('hex');
 
 async function openMemory(path: string) {
-  const file = await open(path, 'a+');
+  const file = await open(path, 'a+').catch((error: unknown) => {
+    throw new WriteError(path, error);
+  });
   try {
     const known = await remembered(file);
     let last: Promise<unknown> = Promise.resolve(); // one write at a time, so that lines stay whole
@@ -239,8 +242,9 @@ async function openMemory(path: string) {
       known,
       add: (key: string, answer: Asked) => {
         const write = last.then(async () => {
-          await file.appendFile(`${JSON.stringify({ key, ...answer })}\n`);
-          await file.datasync();
+          await append(file, `${JSON.stringify({ key, ...answer })}\n`).catch((error: unknown) => {
+            throw new WriteError(path, error);
+          });
         });
         last = write.catch(() => {}); // the caller sees the failure
         return write;
@@ -251,6 +255,11 @@ async function openMemory(path: string) {
     await file.close();
     throw error;
   }
+}
+
+async function append(file: FileHandle, line: string): Promise<void> {
+  await file.appendFile(line);
+  await file.datasync();
 }
 
 /** Whole lines; half a line at the end, left by a crash, is cut off and asked again. */

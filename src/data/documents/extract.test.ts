@@ -116,6 +116,14 @@ test('headings, lists and tables of a Word document keep their form', async () =
   ]);
 });
 
+test('paragraphs in a list stay behind its marks, and a page that is nested too deeply is refused', async () => {
+  expect(await textOf('list.html', '<ul><li><p>One</p></li><li><p>Two</p></li></ul>')).toBe(
+    '- One\n\n- Two\n\n',
+  );
+  const deep = `${'<div>'.repeat(50_000)}x${'</div>'.repeat(50_000)}`;
+  await expect(read('deep.html', deep)).rejects.toThrow('nested too deeply');
+});
+
 test('a page is read without menus and hidden parts, in the encoding that it names', async () => {
   const page =
     '<html><head><meta charset="gbk"><title>x</title></head><body><nav>菜单</nav><h2>价格</h2><p>每小时<b>五十</b>元</p><p hidden>秘密</p><table><tr><td>大</td><td>小</td></tr></table><footer>版权</footer></body></html>';

@@ -83,7 +83,7 @@ class PageText {
   #newLine(lines: number): void {
     const piece = this.pieces.at(-1)!;
     const text = piece.text.trimEnd();
-    if (lines === 0 || text === '') return;
+    if (lines === 0 || text === '' || /(^|\n)-$/.test(text)) return; // the mark of a list stays with its text
     const before = piece.text.slice(text.length).split('\n').length - 1;
     piece.text = text + '\n'.repeat(Math.max(lines, before));
   }
