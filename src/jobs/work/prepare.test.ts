@@ -227,11 +227,21 @@ test('a file that is gone is said to be gone', async () => {
 });
 
 test.each([
+  [1, 25, 1],
+  [4, 25, 1],
+  [5, 20, 1],
   [10, 10, 1],
-  [33, 3, 1],
+  [20, 5, 1],
+  [21, 4, 1],
+  [25, 4, 1],
+  [26, 3, 1],
   [948, 3, 1],
   [3000, 3, 6],
+  [8333, 3, 16],
+  [8334, 2, 16],
   [10_000, 2, 20],
+  [12_500, 2, 25],
+  [12_501, 1, 25],
   [200_000, 1, 256],
 ])('%d rows: auto is %d epochs of batches of %d', (rows, n_epochs, batch_size) => {
   const auto = { n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto' } as const;
