@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { zipSync } from 'fflate';
 import { afterAll, describe, expect, test } from 'vitest';
+import { Program } from './program.ts';
 import { runCli } from './run-cli.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'bad-input-'));
@@ -212,6 +213,24 @@ test('an output that cannot be written is named, with the reason', async () => {
     const folder = await write(root);
     expect(folder.code).toBe(1);
     expect(folder.err).toMatch(/it is a folder/);
+  }
+});
+
+test('where there is no room for the output or for temporary files, that is said and nothing is left', async () => {
+  const file = join(root, 'large.jsonl');
+  writeFileSync(file, SOUND.repeat(50));
+  const temporary = mkdtempSync(join(root, 'tmp-'));
+  const out = mkdtempSync(join(root, 'full-'));
+  for (const command of ['convert', 'transform', 'check'] as const) {
+    const words = ['data', command, ...COMMANDS[command](file, out)].map((word) => `'${word}'`);
+    const fix =
+      command === 'check' ? ['--fix', '-q', '--skip-near', '--output', join(out, 'x')] : [];
+    const line = `ulimit -f 4; exec '${process.execPath}' src/cli/main.ts ${[...words, ...fix].join(' ')}`;
+    const { code, err } = await new Program('bash', ['-c', line], {
+      env: { TMPDIR: temporary },
+    }).ended();
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/nothing was kept/) });
+    expect([readdirSync(out), readdirSync(temporary)]).toEqual([[], []]);
   }
 });
 

@@ -620,6 +620,20 @@ test('Ctrl-C while it asks ends it with 130 and no file', async () => {
   expect(names()).toEqual(['a.csv']);
 });
 
+test('conversations that are to be pairs are written, though no check wants a change', async () => {
+  const rows = PAIRS.map(({ prompt, completion }, i) => ({
+    messages: [
+      { role: 'user', content: `${prompt} ->` },
+      { role: 'assistant', content: ` ${completion} of ${['a', 'b', 'c'][i % 3]}` },
+    ],
+  }));
+  const { prepare, rows: read } = place({ 'a.jsonl': jsonlOf(rows) });
+  const { out } = await prepare('-q', '--to', 'completion');
+  expect(out).not.toContain('You can use your file');
+  expect(read('a_prepared.jsonl')).toHaveLength(20);
+  expect(Object.keys(read('a_prepared.jsonl')[0]!)).toEqual(['prompt', 'completion']);
+});
+
 test('a disk that is full leaves no half file under any name', async () => {
   const { folder, names } = place({
     'a.csv': csvOf(PAIRS.map((row) => ({ ...row, prompt: row.prompt.repeat(200) }))),
@@ -627,7 +641,7 @@ test('a disk that is full leaves no half file under any name', async () => {
   const command = `ulimit -f 8; exec ${process.execPath} src/cli/main.ts data prepare ${join(folder, 'a.csv')} -q`;
   const { code, err } = await new Program('bash', ['-c', command]).ended();
   expect(code).toBe(1);
-  expect(err).toContain('was not written, and nothing half-finished is left');
+  expect(err).toMatch(/Cannot write .*a_prepared\.jsonl.*nothing was kept/);
   expect(names()).toEqual(['a.csv']);
 });
 

@@ -2,8 +2,8 @@
 // sentence on stderr and an exit code. Knows no `process`: main.ts hands the streams in.
 import { readFileSync } from 'node:fs';
 import { defineCommand, runCommand } from 'citty';
+import { systemFailure } from '../data/source/system-error.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { WriteError } from '../lib/new-files.ts';
 import { languageOf, parseLanguage, type Say, speaker } from '../messages/say.ts';
 import type { Cli } from './cli.ts';
 import { type AnyCommand, checkArguments, findCommand, type LazyCommand } from './command-line.ts';
@@ -98,10 +98,8 @@ function report(
 
 /** What no command has words for: a file that cannot be written, or a fault of ours. */
 function unexpected(error: unknown, say: Say): Failure {
-  if (error instanceof WriteError)
-    return new Failure(say('error.write', { path: error.path, reason: reasonOf(error) }), {
-      code: 'output_not_writable',
-    });
+  const known = systemFailure(error, say);
+  if (known !== null) return new Failure(known.message, { code: known.code, cause: error });
   if (error instanceof CodedError)
     return new Failure(error.message, { code: error.code, param: error.param });
   const reason = reasonOf(error);

@@ -183,9 +183,6 @@ export const prepareEn = {
     'The answers ended before the questions did: give -q to accept all suggestions, or answer each with y or n',
   'prepare.stdin_questions':
     'Standard input is the data, so questions cannot be answered there: give -q to accept all suggestions',
-  'prepare.disk_full':
-    'The disk is full: {path} was not written, and nothing half-finished is left. Free some space and try again',
-  'prepare.write_failed': '{path} was not written, and nothing half-finished is left: {reason}',
   'prepare.interrupted': 'Interrupted; nothing was written',
   'prepare.either': 'Give {a} or {b}, not both',
   'prepare.system_needs_chat': '--system needs --to chat: a completion has no system message',

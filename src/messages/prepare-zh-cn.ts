@@ -168,8 +168,6 @@ export const prepareZhCN: Record<keyof typeof prepareEn, string> = {
   'prepare.no_rows': '没有剩下可写的行',
   'prepare.few_answers': '回答比问题少：请用 -q 接受所有建议，或对每个问题回答 y 或 n',
   'prepare.stdin_questions': '标准输入是数据，因此无法在那里回答问题：请用 -q 接受所有建议',
-  'prepare.disk_full': '磁盘已满：{path} 没有写出，也没有留下写了一半的文件。请腾出空间后重试',
-  'prepare.write_failed': '{path} 没有写出，也没有留下写了一半的文件：{reason}',
   'prepare.interrupted': '已中断；没有写出任何内容',
   'prepare.either': '请给出 {a} 或 {b}，不要同时给出',
   'prepare.system_needs_chat': '--system 需要 --to chat：补全没有系统消息',

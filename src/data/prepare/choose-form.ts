@@ -22,6 +22,8 @@ export type PairsForm = {
   readonly kind: 'pairs';
   /** Null: columns called prompt and completion, or what goes for them. */
   readonly mapping: Mapping | null;
+  /** The rows are another form, of which pairs are made. */
+  readonly made: boolean;
   readonly columns: readonly string[];
   readonly items: AsyncIterable<TableItem>;
 };
@@ -44,18 +46,25 @@ export async function chooseForm(
   const { head, items } = await peek(input.items);
   const rows = head.filter((item): item is TableRow => item.kind === 'row').slice(0, EXAMPLES);
   const given = givenMapping(input, options, ui);
-  if (options.legacy) return { kind: 'pairs', mapping: given ?? textLines(input), columns, items };
+  if (options.legacy)
+    return { kind: 'pairs', mapping: given ?? textLines(input), made: false, columns, items };
   // Without a row there is nothing to choose; the problems say why.
-  if (rows[0] === undefined) return { kind: 'pairs', mapping: given, columns, items };
+  if (rows[0] === undefined) return { kind: 'pairs', mapping: given, made: false, columns, items };
   const shape = shapeOf(rows[0].values);
   const flags = given !== null || options.prompt !== null || options.completion !== null;
   if (!flags && shape !== null && !PAIR_SHAPES.includes(shape)) {
     if (options.to !== 'completion') return { kind: 'samples', shape, mapping: null, items };
-    return { kind: 'pairs', mapping: null, columns: PAIR_COLUMNS, items: asPairs(items, shape) };
+    return {
+      kind: 'pairs',
+      mapping: null,
+      made: true,
+      columns: PAIR_COLUMNS,
+      items: asPairs(items, shape),
+    };
   }
   const mapping = given ?? (await decide(input, rows, options, ui));
   if (options.to === 'chat') return { kind: 'samples', shape: 'completion', mapping, items };
-  return { kind: 'pairs', mapping, columns, items };
+  return { kind: 'pairs', mapping, made: false, columns, items };
 }
 
 const PAIR_COLUMNS = ['prompt', 'completion'];

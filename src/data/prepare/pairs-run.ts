@@ -13,7 +13,7 @@ import { unbrokenSpaces } from './space-check.ts';
 import { writePairs } from './write-pairs.ts';
 
 export async function preparePairs(
-  { mapping, columns, items }: PairsForm,
+  { mapping, made, columns, items }: PairsForm,
   input: Input,
   session: Session,
 ): Promise<Report> {
@@ -31,6 +31,7 @@ export async function preparePairs(
     session.note('sampled', message);
     session.necessary.push(message);
   }
+  if (made) session.necessary.push(say('prepare.convert_form', { target: 'completion' }));
   if (read.converted > 0 && session.necessary.length === 0)
     session.necessary.push(say('prepare.convert_text'));
 

@@ -1,8 +1,9 @@
 // From any table to rows that can be trained on: reads, asks what it has to ask, writes new files.
 // The successor of `openai tools fine_tunes.prepare_data`; who answers and who prints is the Ui's.
-import { WriteError, writeNewFiles } from '../../lib/new-files.ts';
+import { writeNewFiles } from '../../lib/new-files.ts';
 import type { TableSource } from '../read-table/source.ts';
 import { TableError } from '../read-table/table.ts';
+import { systemFailure } from '../source/system-error.ts';
 import { chooseForm } from './choose-form.ts';
 import { announce, openInput } from './input.ts';
 import { mappingText } from './mapping.ts';
@@ -59,15 +60,7 @@ function asPrepareError(error: unknown, session: Session): unknown {
   if (session.options.signal.aborted) return ended('interrupted', say('prepare.interrupted'));
   if (error instanceof TableError)
     return ended(error.problem.key.replace('data.', ''), problemText(error.problem, say));
-  if (error instanceof WriteError) {
-    const { path } = error;
-    return error.code === 'ENOSPC' || error.code === 'EDQUOT'
-      ? ended('disk_full', say('prepare.disk_full', { path }))
-      : ended('output_not_writable', say('prepare.write_failed', { path, reason: error.message }));
-  }
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') return ended('disk_full', say('prepare.disk_full', { path: 'temporary' }));
-  if (typeof code === 'string' && error instanceof Error && 'syscall' in error)
-    return ended('file_unreadable', error.message);
+  const known = systemFailure(error, say);
+  if (known !== null) return ended(known.code, known.message);
   return error;
 }
