@@ -29,7 +29,7 @@ afterAll(async () => {
 test('a guard model whose answer is no verdict is an error; the classifier can still be named', async () => {
   await expect(client.moderations.create({ input: 'Hello' })).rejects.toMatchObject({
     status: 500,
-    code: 'moderation_unreadable',
+    code: 'moderation_model_unknown',
     message: expect.stringContaining('stories260k'),
   });
   const bundled = { input: 'I want to kill them.', model: 'tunery-moderation' };

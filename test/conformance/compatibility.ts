@@ -1,6 +1,7 @@
 // Writes COMPATIBILITY.md from what a run found (results.json) and from what people wrote (table.md).
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { fieldsPage } from './fields-page.ts';
 import type { LineResult, Results } from './results.ts';
 
 export const COMPATIBILITY_FILE = fileURLToPath(new URL('../../COMPATIBILITY.md', import.meta.url));
@@ -27,9 +28,8 @@ export function compatibility(results: Results): string {
   const body = sections.map((section) =>
     section.replace(/^\|.*\|$/gm, (row) => rowOf(row, results)),
   );
-  return [note, '', head!.trimEnd(), '', run(results), ...body.map((text) => `${text.trimEnd()}\n`)]
-    .join('\n')
-    .replace(/\n{3,}/g, '\n\n');
+  const all = [run(results), ...body, fieldsPage(results)].map((text) => `${text.trimEnd()}\n`);
+  return [note, '', head!.trimEnd(), '', ...all].join('\n').replace(/\n{3,}/g, '\n\n');
 }
 
 /** A row of four cells gets clients for checks; others stay. */

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import OpenAI from 'openai';
 import { pythonWithOpenai } from '../clients/python.ts';
 import { COMPATIBILITY_FILE, compatibility } from './compatibility.ts';
+import { runFieldTests } from './field-tests.ts';
 import { type Made, make } from './made.ts';
 import {
   counted,
@@ -28,6 +29,7 @@ const SUITES = { 'openai-node': runNodeTests, 'openai-python': runPythonTests };
 const NAMES = [
   'page',
   'clients',
+  'fields',
   'checklist',
   ...SCENARIOS.map(({ line }) => `line-${line}`),
   ...Object.keys(SUITES),
@@ -54,11 +56,15 @@ export async function run({ only, json }: Flags): Promise<boolean> {
     const clients = wanted('clients') ? await runClientTests() : [];
     for (const { file, passed, total, failures } of clients)
       say([`${file}: ${passed} of ${total}`, ...failures].join('\n  FAILED '));
+    const fields = wanted('fields') ? await runFieldTests() : [];
+    const unshown = fields.filter(({ state }) => state !== 'passed');
+    say(`tests of fields: ${fields.length - unshown.length} of ${fields.length}`);
+    for (const { file, title, state } of unshown) say(`  ${state.toUpperCase()} ${file}: ${title}`);
     const lines: LineResult[] = [];
     for (const scenario of SCENARIOS)
       if (wanted('checklist') || only === `line-${scenario.line}`)
         lines.push(await lineOf(scenario, context));
-    const results: Results = { models: context.models, lines, suites, clients };
+    const results: Results = { models: context.models, lines, suites, clients, fields };
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
     if (only === undefined) {
       writeResults(results);
@@ -69,6 +75,7 @@ export async function run({ only, json }: Flags): Promise<boolean> {
     );
     return (
       unexplained.length === 0 &&
+      unshown.length === 0 &&
       lines.every(({ state }) => state !== 'failed') &&
       clients.every(({ passed, total }) => passed === total)
     );

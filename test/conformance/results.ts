@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from './exceptions.ts';
+import type { FieldTest } from './field-tests.ts';
 import type { Client } from './scenarios/scenario.ts';
 import type { ClientTests, SuiteRun } from './sdk-tests.ts';
 
@@ -30,6 +31,8 @@ export type Results = {
   readonly lines: readonly LineResult[];
   readonly suites: readonly SuiteResult[];
   readonly clients: readonly ClientTests[];
+  /** Each test that fields.md names. */
+  readonly fields: readonly FieldTest[];
 };
 
 const FILE = fileURLToPath(new URL('results.json', import.meta.url));

@@ -52,7 +52,7 @@ type VitestFile = {
   }[];
 };
 
-async function vitest(
+export async function vitest(
   folder: string,
   args: readonly string[],
   env: Record<string, string> = {},

@@ -274,6 +274,23 @@ test('a refusal is read as the text that it is, in messages and in parts', async
   );
 });
 
+test('parts and refusals count as the text that they are', async () => {
+  const count = async (...input: object[]) =>
+    (await server.client.responses.inputTokens.count({ model: TINY, input: input as never }))
+      .input_tokens;
+  const text = 'I will not do that.';
+  const said = (content: unknown) => count(...messages, { role: 'assistant', content });
+  expect(await said([{ type: 'refusal', refusal: text }])).toBe(await said(text));
+  expect(await said('No.')).toBeLessThan(await said(text));
+  const call = { type: 'function_call', call_id: 'c', name: 'clock', arguments: '{}' };
+  const result = (output: unknown) =>
+    count(...messages, call, { type: 'function_call_output', call_id: 'c', output });
+  const plain = await result(text);
+  expect(await result([{ type: 'refusal', refusal: text }])).toBe(plain);
+  expect(await result([{ type: 'input_text', text }])).toBe(plain);
+  expect(await result('No.')).toBeLessThan(plain);
+});
+
 // Prints every field of a message, whatever its role.
 const TEMPLATE =
   "{% for m in messages %}{{ m.role }}/{{ m.name or '' }}/{{ m.tool_call_id or '' }}/{{ m.content or '' }}" +

@@ -80,6 +80,16 @@ const LEGACY = {
   },
 } as const satisfies Record<string, object>;
 
+/** Each changes what a fine-tune of four steps computes. */
+const LEGACY_OPTIONS = {
+  learning_rate: 0.02,
+  schedule: 'constant',
+  warmup_ratio: 1,
+  precision: 'int8',
+  weight_decay: 50,
+  max_grad_norm: 1e-9,
+} as const;
+
 const jobs = new Map<string, string>();
 const fineTunes = new Map<string, string>();
 beforeAll(async () => {
@@ -99,6 +109,18 @@ beforeAll(async () => {
     const request = { model: 'ada', seed: 1, ...files, ...fields };
     fineTunes.set(name, (await send('/fine-tunes', request)).id);
   }
+  const short = { model: 'ada', seed: 1, training_file: six, n_epochs: 2, batch_size: 3 };
+  const optional = async (name: string, options: object) => {
+    const tunery = { ...PLAIN, ...options };
+    fineTunes.set(name, (await send('/fine-tunes', { ...short, tunery })).id);
+  };
+  await optional('as it is', {});
+  for (const [name, value] of Object.entries(LEGACY_OPTIONS))
+    await optional(name, { [name]: value });
+  await optional('long_rows', { context_length: 16, long_rows: 'refuse' });
+  const rude = [...pairs(5), { prompt: 'Tim ->', completion: ' I want to kill them all.' }];
+  const flagged = { training_file: await upload(rude), tunery: { moderation: 'refuse' } };
+  fineTunes.set('moderation', (await send('/fine-tunes', { ...short, ...flagged })).id);
 });
 afterAll(() => server.close());
 
@@ -239,12 +261,12 @@ test('checkpoints are listed newest first, page by page', async () => {
   expect([next.data, next.has_more]).toEqual([whole.data.slice(1), false]);
 });
 
-async function fineTune(name: keyof typeof LEGACY): Promise<Answer> {
+async function fineTune(name: string): Promise<Answer> {
   const found = await ended(`/fine-tunes/${fineTunes.get(name)}`);
   expect(found.status, `${name}: ${JSON.stringify(found.tunery.error)}`).toBe('succeeded');
   return found;
 }
-const results = async (name: keyof typeof LEGACY) => csv(await fineTune(name));
+const results = async (name: string) => csv(await fineTune(name));
 
 test('a legacy fine-tune obeys its epochs, batches and rate, flat or nested', async () => {
   const flat = await results('flat');
@@ -286,4 +308,28 @@ test('the options of tunery shape a legacy fine-tune as they shape a job', async
     target_modules: ['q_proj', 'up_proj'],
     use_rslora: true,
   });
+});
+
+test('every option of tunery that changes a job changes a legacy fine-tune', async () => {
+  const plain = column(await results('as it is'), 'training_loss');
+  for (const name of Object.keys(LEGACY_OPTIONS))
+    expect(column(await results(name), 'training_loss'), name).not.toEqual(plain);
+});
+
+test('long_rows and moderation refuse the rows of a legacy fine-tune too', async () => {
+  const code = async (name: string) =>
+    (await ended(`/fine-tunes/${fineTunes.get(name)}`)).tunery.error.code;
+  expect(await code('long_rows')).toBe('rows_too_long');
+  expect(await code('moderation')).toBe('moderation_flagged');
+});
+
+test('general_file is mixed into the rows of a job and of a legacy fine-tune at general_ratio', async () => {
+  const training_file = await upload(pairs(10));
+  const tunery = { ...PLAIN, general_file: await upload(labelled(30)), general_ratio: '1:2' };
+  const job = { model: MODEL, training_file, tunery, hyperparameters: { n_epochs: 1 } };
+  const { id } = await send('/fine_tuning/jobs', job);
+  const older = await send('/fine-tunes', { model: 'ada', training_file, tunery, n_epochs: 1 });
+  expect((await ended(`/fine_tuning/jobs/${id}`)).tunery.plan.train_rows).toBe(30);
+  const text = await csv(await ended(`/fine-tunes/${older.id}`));
+  expect(column(text, 'elapsed_examples').at(-1)).toBe('30');
 });

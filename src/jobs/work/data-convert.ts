@@ -3,7 +3,7 @@
 import { viewOf } from '../../data/analyse/view.ts';
 import { overlap, Vocabulary } from '../../data/analyse/vocabulary.ts';
 import { type Converted, convertData } from '../../data/convert/convert-data.ts';
-import { readSample } from '../../data/convert/read.ts';
+import { readSample, ShapeError } from '../../data/convert/read.ts';
 import { SHAPES, shapeOf } from '../../data/convert/shapes.ts';
 import { TARGETS } from '../../data/convert/write.ts';
 import { type PreviewRow, previewData } from '../../data/preview/preview.ts';
@@ -73,10 +73,7 @@ async function wordsOf(
   try {
     for await (const item of source.items()) {
       if (item.kind !== 'row') continue;
-      const shape = shapeOf(item.value);
-      const texts =
-        shape === null ? stringsIn(item.value) : viewOf(readSample(shape, item.value).sample).texts;
-      for (const text of texts) vocabulary.add(text);
+      for (const text of textsIn(item.value)) vocabulary.add(text);
     }
     return vocabulary.top();
   } finally {
@@ -84,7 +81,18 @@ async function wordsOf(
   }
 }
 
-/** Rows of no known form count too: every text in them. */
+function textsIn(value: unknown): readonly string[] {
+  const shape = shapeOf(value);
+  if (shape === null) return stringsIn(value);
+  try {
+    return viewOf(readSample(shape, value).sample).texts;
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    return stringsIn(value);
+  }
+}
+
+/** Rows of no known form count too, and those that lack a part of theirs: every text in them. */
 function stringsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(stringsIn) : [];

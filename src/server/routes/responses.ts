@@ -147,7 +147,7 @@ export function responses(deps: Deps): Hono {
     });
 }
 
-const ItemsQuery = z.object({
+export const ItemsQuery = z.object({
   after: z.string().optional(),
   limit: limitOf(20, 100),
   order: z.enum(['asc', 'desc']).default('desc'),
