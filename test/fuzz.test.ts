@@ -239,7 +239,7 @@ function requests(
   });
   return fc.oneof(
     { weight: 300, arbitrary: jsonOf(BODIES) },
-    { weight: 1, arbitrary: jsonOf(SLOW_BODIES) },
+    { weight: 6, arbitrary: jsonOf(SLOW_BODIES) },
     { weight: 10, arbitrary: jsonOf(PLACED_BODIES, (value) => placed(value, folder)) },
     { weight: 150, arbitrary: asked },
     { weight: 150, arbitrary: bytes },
@@ -292,7 +292,12 @@ function multipart(pool: readonly string[], authorization: string): fc.Arbitrary
         'expires_after[seconds]',
         '',
       ),
-      filename: fc.option(fc.oneof(fc.constantFrom('a.jsonl', '../../x', 'a\r\nb: c', '"'), text)),
+      filename: fc.option(
+        fc.oneof(
+          fc.constantFrom('a.jsonl', `${'数'.repeat(150)}.csv`, '../../x', 'a\r\nb: c', '"'),
+          text,
+        ),
+      ),
       extra: fc.constantFrom('', 'Content-Type: application/json\r\n', 'X\r\n', 'A: \0\r\n'),
       body: text,
     })

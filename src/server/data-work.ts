@@ -92,7 +92,7 @@ async function inPlace<T>(deps: Deps, use: (place: Place) => Promise<T>): Promis
             : invalidValue(param, `no such File object: ${id}.`);
         const own = join(folder, `input-${++inputs}`);
         await mkdir(own);
-        const path = join(own, file.filename);
+        const path = join(own, shortened(file.filename));
         await store.blobs.link(file.sha256, path);
         return path;
       },
@@ -116,4 +116,15 @@ async function inPlace<T>(deps: Deps, use: (place: Place) => Promise<T>): Promis
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+const LONGEST_NAME = 180; // bytes; a disk takes 255, and results have longer names than what they are made of
+
+/** A name may have 255 characters of three bytes each. The ending stays: it tells the format. */
+function shortened(name: string): string {
+  if (Buffer.byteLength(name) <= LONGEST_NAME) return name;
+  const ending = /(\.\w{1,10}){0,2}$/.exec(name)![0];
+  const room = LONGEST_NAME - Buffer.byteLength(ending);
+  const begun = Buffer.from(name).subarray(0, room).toString('utf8');
+  return begun.replace(/\ufffd+$/, '') + ending;
 }

@@ -83,6 +83,22 @@ test('a file whose life is over is gone everywhere at once, with its bytes', asy
   await expect(access(store.blobs.path(sha256))).rejects.toThrow('ENOENT');
 });
 
+test('a name that is too long for a disk is no trouble for the data tools', async () => {
+  const app = countingApp({ store: await temporaryStore() });
+  const body = new FormData();
+  const name = `${'数据'.repeat(120)}.jsonl`;
+  body.append('purpose', 'fine-tune');
+  body.append('file', new File(['{"prompt":"a","completion":"b"}\n'], name));
+  const uploaded = await app.request('/v1/files', { method: 'POST', body });
+  const file = (await uploaded.json()) as { id: string; filename: string };
+  expect(file.filename).toBe(name);
+  const response = await app.request('/tunery/v1/data/transform', {
+    method: 'POST',
+    body: JSON.stringify({ file_id: file.id, steps: [{ do: 'shuffle' }] }),
+  });
+  expect([response.status, await response.json()]).toMatchObject([200, { files: [{ bytes: 32 }] }]);
+});
+
 test('a file that stays has no `expires_at`, and one nested field in the wrong form is refused', async () => {
   const app = countingApp({ store: await temporaryStore() });
   const upload = async (more: Record<string, string>) => {
