@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pairsIn } from '../src/data/documents/question-rows.ts';
@@ -225,12 +225,13 @@ test.each([
 
 test('a rationale is kept when it ends in the right answer', async () => {
   reply = (prompt) => (prompt.includes('two and two') ? '2 + 2 = 4.\nAnswer: 4' : 'Hm.\nAnswer: 7');
-  const path = file(
+  file(
     'qa.jsonl',
     ['two and two', 'three and three']
       .map((q, i) => `${JSON.stringify({ question: q, answer: `so #### ${4 + 2 * i}` })}\n`)
       .join(''),
   );
+  const path = relative(process.cwd(), join(folder, 'qa.jsonl')); // as people type it
   const output = join(folder, 'why.jsonl');
   const { out } = await tunery('rationale', path, '-o', output, '--json');
   expect(JSON.parse(out)).toMatchObject({ asked: 2, kept: 1, share: 0.5 });

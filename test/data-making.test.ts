@@ -179,7 +179,7 @@ test('what is no row or was there before is asked again, and what is missing in 
   });
   reply = () => '{"turns":[{"user":"Same?","assistant":"Same."}]}';
   const same = await post('generate', { ...request, topic: 'more lamps' });
-  expect(same.body).toMatchObject({ rows: 1, wanted: 4, asked: 10 });
+  expect(same.body).toMatchObject({ rows: 1, wanted: 4, asked: 16 });
   expect(lines(await content(same.body.rejected))[0]).toMatchObject({ reason: 'there already' });
 });
 

@@ -17,7 +17,8 @@ import { note, printJson, printLine } from './output.ts';
 import { progress } from './progress.ts';
 import { compareOutputs } from './recipe.ts';
 
-export const askFlags = (cli: Cli) => {
+/** `temperature`: where nothing else is said. */
+export const askFlags = (cli: Cli, temperature = '0.3') => {
   const { say } = cli;
   const text = (key: Parameters<typeof say>[0], standard: string, valueHint: string) =>
     ({ type: 'string', description: say(key), default: standard, valueHint }) as const;
@@ -29,7 +30,7 @@ export const askFlags = (cli: Cli) => {
       valueHint: 'NAME',
     },
     'max-tokens': text('arg.max_tokens', '1024', 'N'),
-    temperature: text('arg.temperature', '0.3', 'X'),
+    temperature: text('arg.temperature', temperature, 'X'),
     seed: text('arg.ask_seed', '1', 'N|none'),
     parallel: text('arg.parallel', '1', 'N'),
     timeout: text('arg.timeout', '300', 'SECONDS'),

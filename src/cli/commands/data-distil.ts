@@ -48,7 +48,7 @@ export function distilCommand(cli: Cli) {
           {
             kind: 'distil',
             path,
-            name: from,
+            name: recipe?.inputs[0]?.file ?? from,
             sheet: step?.sheet ?? args.sheet,
             encoding: step?.encoding ?? args.encoding,
             output,

@@ -28,7 +28,7 @@ export function generateCommand(cli: Cli) {
       output: { ...text('arg.generate_output', 'FILE'), alias: 'o' },
       inline: { type: 'boolean', description: say('arg.inline') },
       recipe: text('arg.ask_recipe', 'FILE'),
-      ...askFlags(cli),
+      ...askFlags(cli, '0.9'), // rows should differ
     },
     async run({ args }) {
       const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);

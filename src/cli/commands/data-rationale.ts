@@ -45,7 +45,7 @@ export function rationaleCommand(cli: Cli) {
           {
             kind: 'rationale',
             path,
-            name: from,
+            name: recipe?.inputs[0]?.file ?? from,
             sheet: recipe?.step.sheet ?? args.sheet,
             encoding: recipe?.step.encoding ?? args.encoding,
             output,

@@ -67,7 +67,7 @@ export async function distil(request: DistilRequest, asking: Asking): Promise<Di
       .filter(({ whole }) => whole === '')
       .map(({ line, messages, answer }) => ({ line, messages, ...unused(answer) })),
     step: { do: 'distil', system, inline, sheet, encoding },
-    inputs: [{ path, sha256: await sha256Of(path), rows: items.length }],
+    inputs: [{ path, sha256: await sha256Of(path), rows: items.length, file: name }],
     told,
     inline,
   });

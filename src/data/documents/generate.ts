@@ -26,6 +26,7 @@ import {
   endsInside,
   listFormat,
   objectsIn,
+  saysSomething,
   wholeSentences,
   withoutThoughts,
 } from './question-rows.ts';
@@ -56,7 +57,7 @@ export type Generated = Made & {
   readonly asked: number;
 };
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 const TOKENS_OF_A_TURN = 100; // a guess, for the plan
 
 type Turn = { readonly user: string; readonly assistant: string };
@@ -266,5 +267,5 @@ function asTurn(item: object): Turn[] {
   const { user, assistant } = item as Record<string, unknown>;
   if (typeof user !== 'string' || typeof assistant !== 'string') return [];
   const turn = { user: user.trim(), assistant: assistant.trim() };
-  return turn.user === '' || turn.assistant === '' ? [] : [turn];
+  return saysSomething(turn.user) && saysSomething(turn.assistant) ? [turn] : [];
 }

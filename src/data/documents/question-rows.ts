@@ -112,9 +112,12 @@ export function objectsIn(text: string): object[] {
   return found;
 }
 
+/** Weak models repeat the dots of the form that was asked for. */
+export const saysSomething = (text: string) => /[\p{L}\p{N}]/u.test(text);
+
 function asPair(item: object): Pair[] {
   const { question, answer } = item as Record<string, unknown>;
   if (typeof question !== 'string' || typeof answer !== 'string') return [];
   const pair = { question: question.trim(), answer: answer.trim() };
-  return pair.question === '' || pair.answer === '' ? [] : [pair];
+  return saysSomething(pair.question) && saysSomething(pair.answer) ? [pair] : [];
 }

@@ -69,7 +69,7 @@ export async function rationales(
       .filter(({ right }) => !right)
       .map(({ item, answer }) => ({ ...item, ...unused(answer) })),
     step: { do: 'rationale', sheet, encoding },
-    inputs: [{ path, sha256: await sha256Of(path), rows: items.length }],
+    inputs: [{ path, sha256: await sha256Of(path), rows: items.length, file: name }],
     told,
   });
   return {

@@ -80,6 +80,7 @@ export const Generate = z.strictObject({
   system: z.string().optional(),
   inline: z.boolean().default(false),
   ...asking,
+  temperature: z.number().min(0).max(2).default(0.9), // rows should differ
 });
 
 export function dataAsking(deps: Deps, send: Send): Hono {
