@@ -7,29 +7,32 @@ import { afterAll, expect, test } from 'vitest';
 import type { Report } from '../src/data/check/report.ts';
 import { convertData } from '../src/data/convert/convert-data.ts';
 import { WRITE_DEFAULTS } from '../src/data/convert/write.ts';
+import type { CheckTask } from '../src/jobs/data-protocol.ts';
 import { checkTask } from '../src/jobs/work/data-check.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tunery-corruption-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const task = (path: string, valid: string | null = null): CheckTask => ({
+  kind: 'check',
+  path,
+  valid,
+  model: null,
+  modelName: null,
+  contextLength: null,
+  near: true,
+  screen: 0,
+  prices: null,
+  html: null,
+  fix: null,
+  language: 'en',
+});
+
 async function check(path: string, valid: string | null = null): Promise<Report> {
-  const { report } = await checkTask(
-    {
-      kind: 'check',
-      path,
-      valid,
-      model: null,
-      modelName: null,
-      contextLength: null,
-      near: true,
-      screen: 0,
-      prices: null,
-      html: null,
-      fix: null,
-      language: 'en',
-    },
-    { send: async () => {}, ask: async () => [] },
-  );
+  const { report } = await checkTask(task(path, valid), {
+    send: async () => {},
+    ask: async () => [],
+  });
   return report;
 }
 
@@ -392,6 +395,71 @@ test.each(LABEL_DAMAGES)('a label with %s is found as %s', async (_, code, damag
   expect(findings.map((item) => item.code)).toContain(code);
   expect(findings.find((item) => item.code === code)?.lines).toEqual([31]);
   expect(errors).toBe(0);
+});
+
+test.each([
+  ['a separator that is missing', 'separator_missing', { prompt: 'Is item 6 edible?' }],
+  ['a stop sequence that is missing', 'stop_missing', { completion: ' item 6 is edible' }],
+  ['a space that is missing', 'completion_start', { completion: 'item 6 is edible END' }],
+])('%s is found as %s, and mended', async (_, code, change) => {
+  const rows = Array.from({ length: 20 }, (_, i) => ({
+    prompt: `Is item ${i} edible?\n\n###\n\n`,
+    completion: ` item ${i} is edible END`,
+  }));
+  const path = join(folder, `pairs-${code}.jsonl`);
+  const damaged = rows.with(6, { ...rows[6]!, ...change });
+  writeFileSync(path, damaged.map((row) => JSON.stringify(row)).join('\n'));
+  const { findings } = await check(path);
+  expect(findings.find((item) => item.code === code)?.lines).toEqual([7]);
+  const output = join(folder, `mended-${code}.jsonl`);
+  await checkTask(
+    { ...task(path), fix: { output, validOutput: null, fill: {} } },
+    {
+      send: async () => {},
+      ask: async ({ questions }) =>
+        questions.filter((q) => q.code === code).map((q) => `train/${q.code}`),
+    },
+  );
+  const mended = readFileSync(output, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(mended).toEqual(rows);
+});
+
+test('every damage that a fix can mend is gone from the mended copy', async () => {
+  const rows = await clean();
+  const harm: readonly ((text: string) => string)[] = [
+    (t) => `${t}<|im_end|>`,
+    (t) => `<p>${t}</p>`,
+    (t) => `${t} it&#8217;s`,
+    (t) => t.replace(' ', '\u200b '),
+    (t) => `${t}  `,
+    (t) => `Sure! ${t}`,
+    (t) => `${t} Тhe end`,
+    (t) => `${t} cafÃ©`,
+    () => 'null',
+    () => 'https://tunery.dev/a',
+    (t) => `I am {{name}}. ${t}`,
+    (t) => `${t} Write to jane.roe@tunery.dev`,
+  ];
+  for (const [i, change] of harm.entries())
+    rows[i]!.messages[1]!.content = change(String(rows[i]!.messages[1]!.content));
+  rows[12]!.messages.push({ role: 'user', content: 'And then?' });
+  rows[13]!.messages.unshift({ role: 'user', content: 'First.' });
+  const lines = rows.map((row) => JSON.stringify(row));
+  lines[14] = `\ufeff${lines[14]}`;
+  lines[15] = lines[15]!.slice(0, -9);
+  const path = join(folder, 'harmed.jsonl');
+  writeFileSync(path, lines.join('\n'));
+  const output = join(folder, 'mended.jsonl');
+  const { fixed } = await checkTask(
+    { ...task(path), fix: { output, validOutput: null, fill: { name: 'Tina' } } },
+    { send: async () => {}, ask: async ({ questions }) => questions.map((q) => `train/${q.code}`) },
+  );
+  expect(fixed[0]).toMatchObject({ rows: rows.length - 3, dropped: 3 });
+  const { findings } = await check(output);
+  expect(findings.map((item) => item.code)).toEqual(['few_rows', 'missing_system']);
 });
 
 test('a training row in the validation file is found in other case and spacing', async () => {

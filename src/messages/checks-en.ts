@@ -204,6 +204,12 @@ export const checksEn = {
   'check.prompt_ending': 'the prompts do not end with a fixed separator',
   'check.prompt_ending.fix':
     'Add one that stands in no prompt, such as {separator}: tunery data transform FILE --separator.',
+  'check.separator_missing':
+    '{rows} prompt(s) do not end with the separator of the others, {separator}',
+  'check.separator_missing.fix': 'Add it, or the model goes on writing the prompt.',
+  'check.stop_missing':
+    '{rows} completion(s) do not end with the stop sequence of the others, {stop}',
+  'check.stop_missing.fix': 'Add it, or the model does not learn to stop.',
   'check.completion_start': '{rows} completion(s) do not begin with a space',
   'check.completion_start.fix': 'Tokenizers expect one there: --fix adds it.',
   'check.domain_overlap':

@@ -176,6 +176,10 @@ export const checksZhCN = {
   'check.prompt_ending': '提示没有统一的结尾分隔符',
   'check.prompt_ending.fix':
     '请加一个未在任何提示中出现的，例如 {separator}：tunery data transform FILE --separator。',
+  'check.separator_missing': '{rows} 个 prompt 没有以其他行的分隔符 {separator} 结尾',
+  'check.separator_missing.fix': '请补上，否则模型会接着写 prompt。',
+  'check.stop_missing': '{rows} 个 completion 没有以其他行的停止序列 {stop} 结尾',
+  'check.stop_missing.fix': '请补上，否则模型学不会停止。',
   'check.completion_start': '{rows} 个补全不以空格开头',
   'check.completion_start.fix': '分词器需要这个空格：--fix 会加上。',
   'check.domain_overlap': '最常用的 {words} 个词中只有 {percent} % 在通用文本里常见',

@@ -85,6 +85,48 @@ export function instructionOf(prompt: string): string {
   return end < 0 ? head : head.slice(0, end + 1);
 }
 
+/** Which of some endings nearly all texts have, and the lines of those that lack it. */
+export class Endings {
+  readonly #known: readonly { readonly text: string; count: number; readonly without: number[] }[];
+  #rows = 0;
+
+  constructor(endings: readonly string[]) {
+    this.#known = endings.map((text) => ({ text, count: 0, without: [] }));
+  }
+
+  add(text: string, line: number): void {
+    this.#rows += 1;
+    for (const ending of this.#known) {
+      if (text.endsWith(ending.text)) ending.count += 1;
+      else if (ending.without.length < MOST_WITHOUT) ending.without.push(line);
+    }
+  }
+
+  /** Null where there is no such ending, or none lacks it. */
+  get usual(): { readonly text: string; readonly without: readonly number[] } | null {
+    const best = this.#known.toSorted((a, b) => b.count - a.count)[0];
+    if (best === undefined || this.#rows < 10 || best.count === this.#rows) return null;
+    return best.count >= this.#rows * 0.8 ? best : null;
+  }
+}
+const MOST_WITHOUT = 10_000;
+/** Longer ones first: of two that are as frequent, the first counts. */
+export const PROMPT_ENDINGS = [
+  '\n\n###\n\n',
+  '\n###\n',
+  '\n\n===\n\n',
+  '\n\n---\n\n',
+  ' -->',
+  ' ->',
+  '->',
+  ' >>>',
+  '\n<|>\n',
+  '###',
+  '\nLabel:',
+  ':',
+];
+export const STOPS = ['###', ' END', 'END', '\n\n', '\n', '<|endoftext|>', '</s>'];
+
 const SEPARATORS = [
   '\n\n###\n\n',
   '\n###\n',

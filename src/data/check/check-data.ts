@@ -20,7 +20,7 @@ import { openSource, rowReader, type Source, type SourceRow } from '../source/ro
 import { type Counter, isTemplateError } from './counter.ts';
 import { FileChecks, type FileReport, type GeneralWords } from './file-checks.ts';
 import { Faults, Findings } from './findings.ts';
-import { checkRow, formatFaults } from './row-checks.ts';
+import { checkRow, checkTexts, formatFaults } from './row-checks.ts';
 
 export type CheckRequest = {
   readonly path: string;
@@ -234,6 +234,7 @@ class Pass {
       if (TABLES.has(this.#source.format)) {
         this.findings.hit('needs_mapping', line);
         this.findings.set('needs_mapping', { columns: keys.join(', ') });
+        this.#unmapped(item);
         return;
       }
       const got = isObject(value) ? keys.join(', ') : nameOf(value);
@@ -271,8 +272,17 @@ class Pass {
     this.#sound += 1;
     checkRow(taken.sample, view, line, this.findings);
     this.#file.add(taken.sample, view, line);
-    this.#compare(item, view, taken.sample.kind === 'preference');
+    // Short lines come again in any text: names of speakers, headings.
+    if (taken.sample.kind !== 'text' || view.answer.length >= SHORTEST_PARAGRAPH)
+      this.#compare(item, view, taken.sample.kind === 'preference');
     this.#unsafe(view, line);
+  }
+
+  /** A table whose columns mean nothing yet is looked through for people's data and unsafe text. */
+  #unmapped({ line, value }: SourceRow): void {
+    const texts = Object.values(value as object).filter((cell) => typeof cell === 'string');
+    checkTexts(texts, line, this.findings);
+    this.#screenTexts(texts, line, this.#rows);
   }
 
   /** Only where the line is the user's own: tables are spooled to lines of ours. */
@@ -344,22 +354,29 @@ class Pass {
     near?.add(row, nearText(view));
   }
 
-  /** Evenly spread over what is read so far: all rows up to the limit, then one in 2, 4, 8 … */
   #unsafe(view: View, line: number): void {
     const { unsafe } = this.#parts;
-    if (unsafe === null || this.#screen === 0) return;
-    const stride = 2 ** Math.max(0, Math.ceil(Math.log2(this.#sound / this.#screen)));
-    if (this.#sound % stride !== 0) return;
-    this.#screened += 1;
+    if (!this.#screenTexts(view.texts, line, this.#sound) || unsafe === null) return;
     // The classifier alone is only a hint; that the answer sets about it makes it a demonstration.
     if (complies(view.answer) && view.asked.trim() !== '' && unsafe(view.asked) !== null)
       this.findings.hit('harmful_demonstration', line);
-    for (const text of view.texts) {
+  }
+
+  /** Evenly spread over what is read so far: all rows up to the limit, then one in 2, 4, 8 … False for
+   *  rows that are left out. */
+  #screenTexts(texts: readonly string[], line: number, row: number): boolean {
+    const { unsafe } = this.#parts;
+    if (unsafe === null || this.#screen === 0) return false;
+    const stride = 2 ** Math.max(0, Math.ceil(Math.log2(row / this.#screen)));
+    if (row % stride !== 0) return false;
+    this.#screened += 1;
+    for (const text of texts) {
       const category = text.trim() === '' ? null : unsafe(text);
       if (category === null) continue;
       this.findings.hit('unsafe_content', line, { line, category });
-      return;
+      break;
     }
+    return true;
   }
 
   async finish({ counter, general }: CheckParts): Promise<CheckedFile> {
@@ -427,6 +444,7 @@ const TABLES = new Set(['csv', 'tsv', 'xlsx', 'parquet', 'txt']);
 const MIN_ROWS = 10;
 const FEW_ROWS = 100;
 const PROGRESS_ROWS = 5000;
+const SHORTEST_PARAGRAPH = 120;
 const MOST_ODD = 5;
 const ODD_SHARE = { prompt_in_answer: 0.5, null_answer: 0.2 } as const;
 

@@ -90,6 +90,8 @@ export const CODES = {
   prompt_prefix: rule('info', 'ask'),
   repeated_instruction: rule('info', null),
   prompt_ending: rule('warning', 'ask'),
+  separator_missing: rule('warning', 'ask'),
+  stop_missing: rule('warning', 'ask'),
   completion_start: rule('warning', 'auto'),
   domain_overlap: rule('info', null),
 } as const satisfies Record<string, { severity: Severity; fix: Fix }> &

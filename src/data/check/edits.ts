@@ -75,6 +75,13 @@ export function editFor(
       ? { ...value, prompt: value.prompt + separator }
       : value,
   );
+  const missing = (code: 'separator_missing' | 'stop_missing', key: 'prompt' | 'completion') => {
+    const ending = whole.endings[key];
+    if (ending !== null)
+      on(code, (value) => (isPair(value) ? { ...value, [key]: value[key] + ending } : value));
+  };
+  missing('separator_missing', 'prompt');
+  missing('stop_missing', 'completion');
   on('completion_start', (value) =>
     isPair(value) ? { ...value, completion: ` ${value.completion.trimStart()}` } : value,
   );

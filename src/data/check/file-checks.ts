@@ -4,7 +4,15 @@ import { type LabelReport, Labels, labelTypos, rareLabels } from '../analyse/lab
 import { languageOfText } from '../analyse/language.ts';
 import { Numbers } from '../analyse/numbers.ts';
 import { isLonger } from '../analyse/pair-patterns.ts';
-import { CommonEdges, instructionOf, Repeats, Separators } from '../analyse/prompts.ts';
+import {
+  CommonEdges,
+  Endings,
+  instructionOf,
+  PROMPT_ENDINGS,
+  Repeats,
+  Separators,
+  STOPS,
+} from '../analyse/prompts.ts';
 import { Sides } from '../analyse/sides.ts';
 import type { View } from '../analyse/view.ts';
 import { overlap, TOP_WORDS, Vocabulary } from '../analyse/vocabulary.ts';
@@ -27,6 +35,8 @@ export type FileReport = {
     readonly free_separator: string;
     readonly most_repeated_instruction: { readonly text: string; readonly share: number } | null;
   };
+  /** What nearly all prompts and completions end with, where some do not. */
+  readonly endings: { readonly prompt: string | null; readonly completion: string | null };
   readonly vocabulary: {
     readonly words: number;
     readonly general_overlap: number | null;
@@ -50,6 +60,8 @@ export class FileChecks {
   readonly #labels = new Labels();
   readonly #words = new Vocabulary(WORDS_BUDGET);
   readonly #starts = new Numbers(16);
+  readonly #promptEnds = new Endings(PROMPT_ENDINGS);
+  readonly #stops = new Endings(STOPS);
   readonly #sides = new Sides();
   #rows = 0;
   #completion = false;
@@ -85,6 +97,8 @@ export class FileChecks {
     if (sample.kind === 'completion') {
       this.#completion = true;
       this.#separators.add(prompt);
+      if (prompt !== '') this.#promptEnds.add(prompt, line);
+      this.#stops.add(answer, line);
       if (!answer.startsWith(' ')) this.#starts.push(line);
     }
     if (sample.kind === 'text' || (view.messages?.length ?? 0) > 3) this.#labelled = false;
@@ -118,6 +132,10 @@ export class FileChecks {
           instruction === undefined
             ? null
             : { text: instruction.text, share: instruction.rows / this.#instructions.rows },
+      },
+      endings: {
+        prompt: this.#promptEnds.usual?.text ?? null,
+        completion: this.#stops.usual?.text ?? null,
       },
       vocabulary: { words: words.length, general_overlap: share, rows_read: this.#words.rows },
     };
@@ -249,7 +267,13 @@ export class FileChecks {
     if (this.#starts.length > 0) {
       for (const line of this.#starts.values) found.hit('completion_start', line);
     }
-    if (this.#edges.rows >= 3 && !ENDING.test(suffix))
+    const { usual: stop } = this.#stops;
+    for (const line of stop?.without ?? []) found.hit('stop_missing', line);
+    if (stop !== null) found.set('stop_missing', { stop: JSON.stringify(stop.text) });
+    const { usual } = this.#promptEnds;
+    for (const line of usual?.without ?? []) found.hit('separator_missing', line);
+    if (usual !== null) found.set('separator_missing', { separator: JSON.stringify(usual.text) });
+    else if (this.#edges.rows >= 3 && !ENDING.test(suffix))
       found.set('prompt_ending', {
         separator: JSON.stringify(this.#separators.proposal ?? '\n\n###\n\n'),
       });

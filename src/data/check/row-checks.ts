@@ -31,11 +31,20 @@ export function checkRow(sample: Sample, view: View, line: number, found: Findin
     if (isLoop(item)) found.hit('loop', line);
   }
   checkAnswer(sample, view, line, found);
+  checkTexts(texts, line, found, given);
+}
+
+/** `given`: texts for programs, which may be written as they like. */
+export function checkTexts(
+  texts: readonly string[],
+  line: number,
+  found: Findings,
+  given: readonly string[] = [],
+): void {
   for (const text of texts) for (const code of textPatterns(text)) found.hit(code, line);
-  for (const [i, text] of [...texts, ...given].entries()) {
+  for (const [i, text] of [...texts, ...given].entries())
     for (const { kind, start } of findPii(text))
       found.hit(PII_CODES[kind], line, { line, text: i + 1, column: start + 1 });
-  }
 }
 
 const PII_CODES = {
