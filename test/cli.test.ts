@@ -147,6 +147,18 @@ test('messages come in Chinese by --lang and by locale', async () => {
   expect((await script('tunery', ['jobs', 'list'], { env }).ended()).err).toMatch(/[一-龥]/);
 });
 
+test('--help lists every command once, under the three steps of the work', async () => {
+  const { out } = await tunery('--help');
+  expect(out.split('\n').filter((line) => /^[A-Z][\w ]+$/.test(line))).toEqual([
+    'Prepare and upload data',
+    'Train',
+    'Use models',
+  ]);
+  const listed = [...out.matchAll(/^ {2}(\w+) {2}/gm)].map(([, name]) => name!);
+  const known = /Commands: (.*)/.exec((await tunery('no-such-command')).err)![1]!.split(', ');
+  expect(listed.sort()).toEqual(known.sort());
+});
+
 test('a reader of Chinese reads events, failures and refusals in Chinese', async () => {
   const flags = ['-m', MODEL, '-t', rowsFile(12), '--n-epochs', '1', '--follow', '--lang', 'zh'];
   const { code, out } = await tunery('jobs', 'create', ...flags);

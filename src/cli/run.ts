@@ -9,7 +9,7 @@ import type { Cli } from './cli.ts';
 import { type AnyCommand, checkArguments, findCommand, type LazyCommand } from './command-line.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
 import { withBetasJoined } from './legacy-arguments.ts';
-import { usage } from './usage.ts';
+import { type Groups, usage } from './usage.ts';
 
 /** Runs one command line to its end; returns the exit code. */
 export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): Promise<number> {
@@ -26,7 +26,8 @@ export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): P
     const words = withBetasJoined(language.rest);
     const found = await findCommand(rootCommand(cli), words, say);
     if (found.help) {
-      streams.stdout.write(`${await usage(found.command, found.name, say)}\n`);
+      const groups = found.name === NAME ? groupsOf(say) : null;
+      streams.stdout.write(`${await usage(found.command, found.name, say, groups)}\n`);
       return 0;
     }
     await checkArguments(found, say);
@@ -37,13 +38,22 @@ export async function run(argv: readonly string[], streams: Omit<Cli, 'say'>): P
   }
 }
 
+const NAME = 'tunery';
+
+/** The commands by the three steps of the work. */
+const groupsOf = (say: Say): Groups => [
+  [say('cli.group_data'), ['data', 'tools', 'files']],
+  [say('cli.group_train'), ['quickstart', 'models', 'jobs', 'api']],
+  [say('cli.group_use'), ['serve', 'chat', 'export', 'keys']],
+];
+
 /** Commands are loaded when they are called: `files list` should not load the server. */
 function rootCommand(cli: Cli): AnyCommand {
   const { say } = cli;
   const sub = (text: Parameters<Say>[0], load: () => Promise<AnyCommand>): LazyCommand =>
     Object.assign(load, { about: say(text) });
   return defineCommand({
-    meta: { name: 'tunery', description: say('cli.about') },
+    meta: { name: NAME, description: say('cli.about') },
     subCommands: {
       serve: sub('cli.serve', async () => (await import('./commands/serve.ts')).serveCommand(cli)),
       quickstart: sub('cli.quickstart', async () =>

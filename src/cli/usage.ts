@@ -10,7 +10,15 @@ import {
 } from './command-line.ts';
 import { displayWidth, pad } from './output.ts';
 
-export async function usage(command: AnyCommand, name: string, say: Say): Promise<string> {
+/** Headings of a list of commands, each with the names under it. */
+export type Groups = readonly (readonly [heading: string, names: readonly string[]])[];
+
+export async function usage(
+  command: AnyCommand,
+  name: string,
+  say: Say,
+  groups: Groups | null = null,
+): Promise<string> {
   const commands = await subCommands(command);
   const args = Object.entries(await argumentsOf(command));
   const words = args.filter(([, def]) => def.type === 'positional');
@@ -24,7 +32,13 @@ export async function usage(command: AnyCommand, name: string, say: Say): Promis
     const rows = await Promise.all(
       Object.entries(commands).map(async ([word, sub]) => [word, await description(sub)] as const),
     );
-    out.push('', say('cli.commands'), ...columns(rows), '', say('cli.more', { name }));
+    const width = widthOf(rows);
+    const all = rows.map(([word]) => word);
+    for (const [heading, names] of groups ?? [[say('cli.commands'), all]]) {
+      const own = rows.filter(([word]) => names.includes(word));
+      out.push('', heading, ...columns(own, width));
+    }
+    out.push('', say('cli.more', { name }));
   }
   if (words.length > 0) {
     const rows = words.map(([word, def]) => [word.toUpperCase(), def.description ?? ''] as const);
@@ -52,7 +66,10 @@ export async function usage(command: AnyCommand, name: string, say: Say): Promis
   return out.join('\n');
 }
 
-function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...rows.map(([left]) => displayWidth(left)));
+type Rows = readonly (readonly [string, string])[];
+
+const widthOf = (rows: Rows) => Math.max(...rows.map(([left]) => displayWidth(left)));
+
+function columns(rows: Rows, width = widthOf(rows)): string[] {
   return rows.map(([left, right]) => `  ${pad(left, width)}  ${right}`);
 }
