@@ -620,6 +620,22 @@ test('Ctrl-C while it asks ends it with 130 and no file', async () => {
   expect(names()).toEqual(['a.csv']);
 });
 
+test('Ctrl-C ends it while it waits for standard input', async () => {
+  const folder = mkdtempSync(join(root, 'waiting-'));
+  const args = ['src/cli/main.ts', 'data', 'prepare', '-', '-q'];
+  const program = new Program(
+    'bash',
+    ['-c', `exec ${process.execPath} ${args.join(' ')} < <(exec sleep 20 >&- 2>&-)`],
+    {
+      env: { TMPDIR: folder },
+    },
+  );
+  await program.says(/Analyzing/);
+  program.process.kill('SIGINT');
+  expect(await program.ended()).toMatchObject({ code: 130 });
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test('conversations that are to be pairs are written, though no check wants a change', async () => {
   const rows = PAIRS.map(({ prompt, completion }, i) => ({
     messages: [

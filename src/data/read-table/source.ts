@@ -1,9 +1,10 @@
 // From what the user named to the files that hold rows: unpacks gzip and zip, walks directories, spools
 // streams to disk, so that everything further on can be opened twice. Knows no format but archives.
-import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream, mkdtempSync } from 'node:fs';
+import { lstat, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { WriteError } from '../../lib/new-files.ts';
@@ -41,7 +42,12 @@ export async function parts(
   const close = () => spool.close();
   try {
     if ('stream' in source) {
-      const path = await spool.keep(source.name, toBuffers(source.stream));
+      const { stream } = source;
+      // Whoever waits for the next piece of standard input is not woken by a signal.
+      const stop = () => stream instanceof Readable && stream.destroy();
+      signal?.addEventListener('abort', stop, { once: true });
+      const path = await spool.keep(source.name, toBuffers(stream));
+      signal?.removeEventListener('abort', stop);
       return {
         name: source.name,
         parts: await unpack(path, source.name, limits, spool),
@@ -221,7 +227,7 @@ async function* toBuffers(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
 
 /** Temporary copies, deleted together. */
 class Spool {
-  #folder: Promise<string> | null = null;
+  #folder: string | null = null;
   #gone = () => {};
   #files = 0;
   readonly #signal: AbortSignal | undefined;
@@ -232,7 +238,7 @@ class Spool {
     this.#folder ??= this.#make();
     this.#files += 1;
     const extension = /\.\w{1,8}$/.exec(basename(name))?.[0] ?? '';
-    const path = join(await this.#folder, `${this.#files}${extension}`);
+    const path = join(this.#folder, `${this.#files}${extension}`);
     const options = this.#signal === undefined ? {} : { signal: this.#signal };
     const file = createWriteStream(path);
     try {
@@ -244,13 +250,14 @@ class Spool {
     }
     return path;
   }
-  async #make(): Promise<string> {
-    const folder = await mkdtemp(join(tmpdir(), 'tunery-table-'));
+  /** Not awaited: a process that is told to end in between would leave the folder. */
+  #make(): string {
+    const folder = mkdtempSync(join(tmpdir(), 'tunery-table-'));
     this.#gone = removeOnExit(folder);
     return folder;
   }
   async close(): Promise<void> {
-    if (this.#folder !== null) await rm(await this.#folder, { recursive: true, force: true });
+    if (this.#folder !== null) await rm(this.#folder, { recursive: true, force: true });
     this.#gone();
     this.#folder = null;
   }

@@ -2,7 +2,8 @@
 // whatever else there is (tables, archives, folders, JSON lists) is first spooled to JSONL, so that
 // what comes after can go back to a row's bytes.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Params, Say } from '../../messages/say.ts';
@@ -84,7 +85,8 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
     plain && /\.json$/i.test(name) && found.size <= WHOLE_JSON_BYTES
       ? listIn(await readFile(path))
       : null;
-  const folder = await mkdtemp(join(tmpdir(), 'tunery-rows-'));
+  // Not awaited: a process that is told to end in between would leave the folder.
+  const folder = mkdtempSync(join(tmpdir(), 'tunery-rows-'));
   const gone = removeOnExit(folder);
   const remove = async () => {
     await rm(folder, { recursive: true, force: true });

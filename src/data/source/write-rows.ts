@@ -22,8 +22,11 @@ const FLUSH_CHARACTERS = 1024 * 1024;
 
 export async function rowWriter(path: string): Promise<RowWriter> {
   const partial = `${path}.partial`;
-  const file = await naming(path, open(partial, 'w'));
   const gone = removeOnExit(partial);
+  const file = await naming(path, open(partial, 'w')).catch((error: unknown) => {
+    gone();
+    throw error;
+  });
   const hash = createHash('sha256');
   let waiting: string[] = [];
   let characters = 0;

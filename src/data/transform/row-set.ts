@@ -1,5 +1,6 @@
 // Rows on disk and their order in memory: 12 bytes a row, however long the rows are.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { say as inEnglish } from '../../messages/say.ts';
@@ -75,7 +76,7 @@ export class Scratch {
 }
 
 export async function withScratch<T>(use: (scratch: Scratch) => Promise<T>): Promise<T> {
-  const scratch = new Scratch(await mkdtemp(join(tmpdir(), 'tunery-transform-')));
+  const scratch = new Scratch(mkdtempSync(join(tmpdir(), 'tunery-transform-')));
   const gone = removeOnExit(scratch.folder);
   try {
     return await use(scratch);
