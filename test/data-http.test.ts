@@ -138,6 +138,19 @@ test('convert and transform make new files', async () => {
   expect(two.body.manifest.outputs).toEqual(one.body.manifest.outputs);
 });
 
+test('what was redacted is put back from the map that the answer held; placeholders are filled', async () => {
+  const file_id = await upload([...ROWS, chat('Who are you?', 'I am {{name}}, your helper.')]);
+  const redacted = await post('transform', { file_id, steps: [{ do: 'redact' }] });
+  const { files, redaction_map: map } = redacted.body;
+  expect(await content(files[0].id)).toContain('Write to [EMAIL_1]');
+  const back = await post('transform', { file_id: files[0].id, steps: [{ do: 'restore', map }] });
+  expect(await content(back.body.files[0].id)).toBe(await content(file_id));
+  const path = await post('transform', { file_id, steps: [{ do: 'restore', map: '/etc/passwd' }] });
+  expect([path.status, path.body.error.param]).toEqual([400, 'steps[0].map']);
+  const filled = await post('check', { file_id, fix: 'auto', fill: { name: 'Tina' } });
+  expect(await content(filled.body.fixed[0].file.id)).toContain('I am Tina, your helper.');
+});
+
 test.each([
   ['check', { file_id: 'file-none' }, 404, 'id'],
   ['check', { file_id: 'x', speed: 1 }, 400, 'speed'],
