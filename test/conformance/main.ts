@@ -58,7 +58,8 @@ export async function run({ only, json }: Flags): Promise<boolean> {
       say([`${file}: ${passed} of ${total}`, ...failures].join('\n  FAILED '));
     const fields = wanted('fields') ? await runFieldTests() : [];
     const unshown = fields.filter(({ state }) => state !== 'passed');
-    say(`tests of fields: ${fields.length - unshown.length} of ${fields.length}`);
+    if (wanted('fields'))
+      say(`tests of fields: ${fields.length - unshown.length} of ${fields.length}`);
     for (const { file, title, state } of unshown) say(`  ${state.toUpperCase()} ${file}: ${title}`);
     const lines: LineResult[] = [];
     for (const scenario of SCENARIOS)
