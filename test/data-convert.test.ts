@@ -193,6 +193,14 @@ test('what a form cannot hold is named', async () => {
   expect(await lost('sharegpt')).toEqual(['weight']);
 });
 
+test('empty lines of a text are no rows', async () => {
+  const path = join(folder, 'poem.txt');
+  writeFileSync(path, 'First line\n\nSecond line\n \n');
+  const { rows, lost } = await convert(path, 'completion');
+  expect(rows.map((row) => row['completion'])).toEqual(['First line', 'Second line']);
+  expect(lost).toEqual(['blank']);
+});
+
 test('alpaca and chat come back as they were', async () => {
   const chat = [{ messages: [system('s'), user('a'), assistant('b'), user('c'), assistant('d')] }];
   const { rows } = await convert(file(chat), 'alpaca');

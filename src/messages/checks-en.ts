@@ -222,6 +222,7 @@ export const checksEn = {
   'convert.lost.variants': "of '{key}' the first text was taken; others were dropped",
   'convert.lost.space': 'the leading space or the stop sequence of the completion was taken off',
   'convert.lost.rejected': 'the rejected answer is dropped',
+  'convert.lost.blank': 'an empty line of the text was left out',
   'convert.lost.no_answer': 'the row has no answer and was left out',
   'convert.lost.no_rejected': 'the row has no rejected answer and was left out',
   'convert.lost.several_messages':

@@ -191,6 +191,7 @@ export const checksZhCN = {
   'convert.lost.variants': '“{key}”只取了第一条，其余已丢弃',
   'convert.lost.space': '去掉了补全的前导空格或停止序列',
   'convert.lost.rejected': '丢弃了被拒绝的答案',
+  'convert.lost.blank': '文本中的空行已省略',
   'convert.lost.no_answer': '该行没有答案，已略去',
   'convert.lost.no_rejected': '该行没有被拒绝的答案，已略去',
   'convert.lost.several_messages': '某个答案不是恰好一条 assistant 消息；该行已略去',

@@ -49,4 +49,4 @@ export function isLonger(text: string, letters: number): boolean {
 
 /** The answer without the question that it repeats. */
 export const withoutPrompt = (asked: string, answer: string): string =>
-  answer.replace(asked.trim(), '').replace(/^[\s:：\-–—]+/, '');
+  answer.replaceAll(asked.trim(), '').replace(/^[\s:：\-–—]+/, '');

@@ -11,10 +11,11 @@ export class Sides {
   readonly swapped = new Numbers(16);
   readonly unfinished = new Numbers(16);
 
-  add({ asked, answer }: View, line: number): void {
+  add({ asked, answer, messages }: View, line: number): void {
     const [question, said] = [asked.trimEnd().slice(-END), answer.trimEnd()];
     const end = said.slice(-END);
-    if (question !== '') {
+    // Further on in a conversation an answer may well ask.
+    if (question !== '' && (messages?.length ?? 0) <= 3) {
       this.#asked += 1;
       if (QUESTION.test(question)) this.#questions += 1;
       else if (QUESTION.test(end)) this.swapped.push(line);

@@ -273,7 +273,7 @@ class Pass {
     checkRow(taken.sample, view, line, this.findings);
     this.#file.add(taken.sample, view, line);
     // Short lines come again in any text: names of speakers, headings.
-    if (taken.sample.kind !== 'text' || view.answer.length >= SHORTEST_PARAGRAPH)
+    if (view.prompt !== '' || view.messages !== null || view.answer.length >= SHORTEST_PARAGRAPH)
       this.#compare(item, view, taken.sample.kind === 'preference');
     this.#unsafe(view, line);
   }

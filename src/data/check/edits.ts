@@ -111,7 +111,8 @@ function uploadable(value: unknown): unknown {
   const { sample } = readSample(shape, value);
   const kind =
     sample.kind === 'text' ? 'completion' : sample.kind === 'class' ? 'chat' : sample.kind;
-  return writeSample(kind, sample, WRITE_DEFAULTS).row ?? value;
+  const { row } = writeSample(kind, sample, WRITE_DEFAULTS);
+  return row ?? (sample.kind === 'text' ? null : value);
 }
 
 /** White space at the edges of a completion is meant, except blanks at its end. */

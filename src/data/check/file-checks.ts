@@ -98,8 +98,8 @@ export class FileChecks {
       this.#completion = true;
       this.#separators.add(prompt);
       if (prompt !== '') this.#promptEnds.add(prompt, line);
-      this.#stops.add(answer, line);
-      if (!answer.startsWith(' ')) this.#starts.push(line);
+      if (prompt !== '') this.#stops.add(answer, line);
+      if (prompt !== '' && !answer.startsWith(' ')) this.#starts.push(line);
     }
     if (sample.kind === 'text' || (view.messages?.length ?? 0) > 3) this.#labelled = false;
     else this.#labels.add(sample.kind === 'completion' ? answer.replace(/^ /, '') : answer, line);

@@ -38,6 +38,9 @@ export type Written = { readonly row: Json | null; readonly lost: readonly Loss[
 const loss = (key: LossKey, params: Loss['params'] = {}): Loss => ({ key, params });
 
 export function writeSample(target: Target, sample: Sample, options: WriteOptions): Written {
+  // An empty line of a text is no row.
+  if (sample.kind === 'text' && sample.text.trim() === '')
+    return { row: null, lost: [loss('convert.lost.blank')] };
   switch (target) {
     case 'chat':
       return asChat(sample, options);
