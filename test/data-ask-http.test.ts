@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../src/server/config.ts';
 import { type Opened, openServer } from '../src/server/start.ts';
 
 type Reply = string | { readonly status: number } | 'never';
@@ -293,4 +294,22 @@ test('asking needs the scope infer too, and is charged to the key', async () => 
   const used = await post('documents', request, { key: both });
   expect([used.status, used.body.error.code]).toEqual([429, 'insufficient_quota']);
   expect(asked).toHaveLength(3); // 120 tokens each, of 300
+});
+
+test('endpoints come from the environment; what is none stops the server from starting', () => {
+  const read = (endpoints: string, more = {}) =>
+    readConfig({ TUNERY_ENDPOINTS: endpoints, ...more }, 'localhost').endpoints;
+  const key = { TUNERY_ENDPOINT_KEY_MY_BIG: 'sk-1' };
+  expect(read('my-big=https://a.test/v1/, b=http://10.0.0.5:8000/v1', key)).toEqual({
+    'my-big': { baseUrl: 'https://a.test/v1', apiKey: 'sk-1' },
+    b: { baseUrl: 'http://10.0.0.5:8000/v1', apiKey: null },
+  });
+  for (const wrong of [
+    'a',
+    'a=ftp://b',
+    'a=file:///etc/passwd',
+    '__proto__=http://b',
+    'a=http://u:p@b',
+  ])
+    expect(() => read(wrong)).toThrow('TUNERY_ENDPOINTS must be NAME=ADDRESS');
 });

@@ -1,6 +1,6 @@
 // tunery data documents and rationale against an endpoint of the test's own: what is read, asked, kept,
 // and that an interrupted run goes on where it stopped.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -369,6 +369,20 @@ test('a folder is read with what is below it; other files and unreadable documen
     join(folder, 'tree/a.txt'),
     join(folder, 'tree/below/b.md'),
   ]);
+});
+
+test('a model that is not there leaves nothing behind, and a folder that is not there is named', async () => {
+  reply = () => ({ status: 404 });
+  const path = file('behind.txt', LONG);
+  const { code, err } = await tunery('documents', path, '-o', join(folder, 'behind.jsonl'));
+  expect([code, err]).toEqual([1, expect.stringContaining('has no model "teacher"')]);
+  expect(existsSync(join(folder, 'behind.jsonl.answers.jsonl'))).toBe(false);
+  asked.length = 0;
+  const nowhere = await tunery('documents', path, '-o', join(folder, 'no/where.jsonl'));
+  expect(nowhere).toMatchObject({ code: 1, err: expect.stringContaining('folder does not exist') });
+  expect(asked).toEqual([]);
+  const missing = await tunery('documents', join(folder, 'missing.txt'));
+  expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('missing.txt') });
 });
 
 test('nobody at the address ends it with 3', async () => {

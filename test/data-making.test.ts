@@ -227,6 +227,10 @@ test('generate says what it lacks, plans, and makes the same again from its mani
     JSON.stringify({ turns: [{ user: /number \d/.exec(prompt)![0], assistant: 'Yes.' }] });
   expect((await tunery('generate', ...args)).out).toContain('3 of 3 rows');
   const recipe = ['data', 'generate', '--recipe', `${output}.manifest.json`, '--base-url', url];
+  expect(await runCli([...recipe, '--count', '9'])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--recipe and --count exclude each other'),
+  });
   expect(await runCli(recipe)).toMatchObject({
     code: 0,
     err: expect.stringContaining('the same bytes'),

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { sha256Of } from '../data/source/manifest.ts';
 import type { Cli } from './cli.ts';
-import { Failure, reasonOf } from './failure.ts';
+import { Failure, reasonOf, usageError } from './failure.ts';
 import { note } from './output.ts';
 
 const file = z.looseObject({
@@ -15,8 +15,14 @@ const file = z.looseObject({
 });
 
 /** The manifest of one step; its paths made absolute. Throws Failure when an input has changed. */
-export async function readRecipe<S extends z.ZodType>(cli: Cli, recipe: string, step: S) {
+export async function readRecipe<S extends z.ZodType>(
+  cli: Cli,
+  recipe: string,
+  step: S,
+  rawArgs: readonly string[],
+) {
   const { say } = cli;
+  refuseOthers(cli, rawArgs);
   const folder = dirname(resolve(recipe));
   const Manifest = z.looseObject({
     object: z.literal('tunery.data_manifest'),
@@ -57,6 +63,20 @@ export async function readRecipe<S extends z.ZodType>(cli: Cli, recipe: string, 
     output: resolve(recipe).replace(/\.manifest\.json$/, ''),
   };
 }
+
+/** What the recipe says already must not seem to count on the command line too. */
+function refuseOthers({ say }: Cli, rawArgs: readonly string[]): void {
+  for (const word of rawArgs) {
+    const flag = /^-{1,2}[a-z][\w-]*/.exec(word)?.[0];
+    if (flag !== undefined && !BESIDE.includes(flag))
+      throw usageError(say('usage.either', { one: '--recipe', other: flag }));
+  }
+}
+
+const BESIDE =
+  '-o --output --recipe --base-url --parallel --timeout --price-in --price-out --dry-run --json'.split(
+    ' ',
+  );
 
 /** Throws Failure unless the outputs that `manifest` names now are those of the recipe. */
 export async function compareOutputs(

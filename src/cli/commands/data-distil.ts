@@ -30,8 +30,9 @@ export function distilCommand(cli: Cli) {
       recipe: { type: 'string', description: say('arg.ask_recipe'), valueHint: 'FILE' },
       ...askFlags(cli),
     },
-    async run({ args }) {
-      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+    async run({ args, rawArgs }) {
+      const recipe =
+        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
       const step = recipe?.step;
       const from = recipe?.inputs[0]?.path ?? args.file;
       if (from === undefined) throw usageError(say('distil.no_input'));

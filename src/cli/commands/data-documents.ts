@@ -41,8 +41,9 @@ export function documentsCommand(cli: Cli) {
       recipe: { type: 'string', description: say('arg.ask_recipe'), valueHint: 'FILE' },
       ...askFlags(cli),
     },
-    async run({ args }) {
-      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+    async run({ args, rawArgs }) {
+      const recipe =
+        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
       if (recipe === null && args._.length === 0) throw usageError(say('documents.no_input'));
       const documents =
         recipe?.inputs.map(({ path, file = path }) => ({ path, name: file })) ??
@@ -96,8 +97,9 @@ async function documentsIn(cli: Cli, paths: readonly string[]) {
   const { say } = cli;
   const found: string[] = [];
   for (const path of paths) {
-    const entry = await stat(path).catch((error: Error) => {
-      throw new Failure(say('error.file', { path, reason: error.message }), {
+    const entry = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      const reason = error.code === 'ENOENT' ? say('data.no_file') : error.message;
+      throw new Failure(say('error.file', { path, reason }), {
         code: 'file_not_found',
         param: 'file',
       });

@@ -30,8 +30,9 @@ export function generateCommand(cli: Cli) {
       recipe: text('arg.ask_recipe', 'FILE'),
       ...askFlags(cli, '0.9'), // rows should differ
     },
-    async run({ args }) {
-      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+    async run({ args, rawArgs }) {
+      const recipe =
+        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
       const step = recipe?.step;
       const topic = step?.topic ?? args.topic;
       if (topic === undefined || topic.trim() === '') throw usageError(say('generate.no_topic'));

@@ -28,8 +28,9 @@ export function rationaleCommand(cli: Cli) {
       recipe: { type: 'string', description: say('arg.ask_recipe'), valueHint: 'FILE' },
       ...askFlags(cli),
     },
-    async run({ args }) {
-      const recipe = args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step);
+    async run({ args, rawArgs }) {
+      const recipe =
+        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
       const from = recipe?.inputs[0]?.path ?? args.file;
       if (from === undefined) throw usageError(say('rationale.no_input'));
       await withInput(cli, from, async (path) => {

@@ -1,7 +1,7 @@
 // Puts many questions to a model, a few at a time, and remembers every answer on disk, so that what was
 // interrupted goes on where it stopped and nothing is paid for twice.
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { CodedError } from '../../lib/coded-error.ts';
 import { WriteError } from '../../lib/new-files.ts';
 import type { Say } from '../../messages/say.ts';
@@ -249,7 +249,12 @@ async function openMemory(path: string) {
         last = write.catch(() => {}); // the caller sees the failure
         return write;
       },
-      close: () => last.then(() => file.close()),
+      close: async () => {
+        await last;
+        const { size } = await file.stat();
+        await file.close();
+        if (size === 0) await rm(path, { force: true });
+      },
     };
   } catch (error) {
     await file.close();
