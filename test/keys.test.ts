@@ -94,7 +94,7 @@ test('a key made without a server opens the server, and nothing else does', asyn
   expect(JSON.parse(rest.out).data).toMatchObject([{ name: 'me' }]);
   expect((await tunery(['keys', 'list', '--all'], asAdmin)).out).toContain('revoked');
   await close();
-}, 120_000);
+});
 
 test('the first key can be made through the running server', async () => {
   const { close, url } = await serve('--data-dir', join(folder, 'running'));

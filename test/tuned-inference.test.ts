@@ -36,7 +36,7 @@ beforeAll(async () => {
   expect(job.error).toBeNull();
   tuned = job.fine_tuned_model!;
   checkpoint = (await jobs.checkpoints.list(created.id)).data.at(-1)!.fine_tuned_model_checkpoint;
-}, 180_000);
+});
 afterAll(() => server.close());
 
 test('the name, its checkpoints and its strength work at every endpoint', async () => {

@@ -95,7 +95,7 @@ test('a trainer that is killed at several points ends with the same adapter', as
   const expected = await train(store, jobs, calm.id);
   const adapter = await train(store, jobs, disturbed.id, [0, 2, 6, 11]);
   expect(adapter.equals(expected)).toBe(true);
-}, 120_000);
+});
 
 test('a job survives kill -9 of its server', async () => {
   const directory = join(await temporaryFolder(), 'data');
@@ -116,7 +116,7 @@ test('a job survives kill -9 of its server', async () => {
   await after.jobs.start();
   const adapter = await train(after.store, after.jobs, job.id);
   expect(adapter.equals(expected)).toBe(true);
-}, 120_000);
+});
 
 /** The trainer's own record says that it has come so far. */
 async function journalHas(directory: string, id: string, step: number): Promise<void> {
