@@ -91,6 +91,11 @@ test('a PDF in Chinese whose font holds no table of its characters is read', asy
   );
 });
 
+test('a heading close above its text is a line of its own', async () => {
+  const page = 'BT /F1 18 Tf 20 100 Td (Filters) Tj ET BT /F1 11 Tf 20 91 Td (Clean them.) Tj ET';
+  expect(await textOf('heading.pdf', pdf([page]))).toBe('Filters\nClean them.');
+});
+
 test('two columns are read one after the other', async () => {
   const { pieces } = await readDocument('test/fixtures/documents/columns.pdf');
   const text = pieces[0]!.text.replaceAll('\n', ' ');

@@ -24,10 +24,7 @@ export async function pdfPieces(path: string, say: Say): Promise<Document> {
     for (let number = 1; number <= pdf.numPages; number++) {
       const page = await pdf.getPage(number);
       const { items } = await page.getTextContent();
-      const parts = items.map((item) =>
-        'str' in item ? item.str + (item.hasEOL ? '\n' : '') : '',
-      );
-      pages.push(wholeWords(parts.join('')));
+      pages.push(wholeWords(joined(items.filter((item) => 'str' in item))));
       page.cleanup();
     }
     const { metadata } = await pdf.getMetadata().catch(() => ({ metadata: null }));
@@ -46,6 +43,29 @@ export async function pdfPieces(path: string, say: Say): Promise<Document> {
   } finally {
     await pdf.loadingTask.destroy();
   }
+}
+
+type Item = {
+  readonly str: string;
+  readonly hasEOL: boolean;
+  readonly width: number;
+  /** The last two are the place: from the left, from below. */
+  readonly transform: readonly number[];
+};
+
+/** A piece that begins further left than the one before ends, and higher or lower, is a new line. */
+function joined(items: readonly Item[]): string {
+  let text = '';
+  for (const [i, item] of items.entries()) {
+    const next = items[i + 1];
+    text += item.str;
+    const [x = 0, y = 0] = item.transform.slice(4);
+    const [nextX = 0, nextY = 0] = next?.transform.slice(4) ?? [];
+    const below = Math.abs(nextY - y) > 1 && nextX < x + item.width / 2;
+    if (item.hasEOL || (next !== undefined && item.str !== '' && next.str !== '' && below))
+      text += '\n';
+  }
+  return text;
 }
 
 /** Words that the end of a line has cut in two. */
