@@ -25,7 +25,9 @@ type Forward = {
   dequantized?: Record<string, TensorSums>;
 };
 
-for (const name of listed(/^01_forward_.*\.json$/)) {
+const forwards = listed(/^01_forward_.*\.json$/);
+if (forwards.length === 0) test.todo('01 left out: the folder has no file 01_forward_*.json');
+for (const name of forwards) {
   const oracle = readOracle<Forward>(name);
   const limit = oracle.dequantized ? 1e-3 : 2e-4; // the larger model has larger logits
   const found = test.skipIf(modelPath(oracle.model) === null);
