@@ -285,6 +285,17 @@ const DAMAGES: readonly (readonly [string, string, Damage])[] = [
   ],
   ['an answer in Chinese', 'language_switch', answer(() => '这道题的答案是十八，请看上面的计算。')],
   ['a link for an answer', 'url_only', answer(() => 'https://tunery.dev/answers/18')],
+  ['turns in an answer', 'role_markers', answer((was) => `${was}\nUser: And then?\nAssistant: 3.`)],
+  ['full-width letters', 'mixed_scripts', answer((was) => `${was} Ｔｈｅ　ｅｎｄ`)],
+  ['an IBAN', 'pii_bank_card', answer((was) => `${was} DE89 3704 0044 0532 0130 00`)],
+  ['a note to fill in', 'placeholder', answer(() => 'TODO write the answer of this one')],
+  ['filler text', 'placeholder', answer((was) => `Lorem ipsum dolor sit amet. ${was}`)],
+  ['pictures for an answer', 'short_answer', answer(() => '😀😀')],
+  [
+    'code without its end',
+    'unfinished_answer',
+    answer((was) => `${was} Use this:\n\`\`\`\nprint(1)`),
+  ],
   ['null for an answer', 'null_answer', answer(() => 'null')],
   ['N/A for an answer', 'null_answer', answer(() => 'N/A')],
   ['dots for an answer', 'short_answer', answer(() => '...')],
@@ -435,6 +446,7 @@ test('every damage that a fix can mend is gone from the mended copy', async () =
     (t) => `${t} it&#8217;s`,
     (t) => t.replace(' ', '\u200b '),
     (t) => `${t}  `,
+    (t) => `${t}\nHuman: And then?`,
     (t) => `Sure! ${t}`,
     (t) => `${t} Тhe end`,
     (t) => `${t} cafÃ©`,
@@ -445,7 +457,7 @@ test('every damage that a fix can mend is gone from the mended copy', async () =
   ];
   for (const [i, change] of harm.entries())
     rows[i]!.messages[1]!.content = change(String(rows[i]!.messages[1]!.content));
-  rows[12]!.messages.push({ role: 'user', content: 'And then?' });
+  rows[16]!.messages.push({ role: 'user', content: 'And then?' });
   rows[13]!.messages.unshift({ role: 'user', content: 'First.' });
   const lines = rows.map((row) => JSON.stringify(row));
   lines[14] = `\ufeff${lines[14]}`;

@@ -62,6 +62,8 @@ export const checksEn = {
   'check.url_only': '{rows} row(s) answer with nothing but a link',
   'check.url_only.fix':
     'Models invent links; write what stands behind it, or leave these rows out.',
+  'check.role_markers': '{rows} answer(s) go on with turns of a dialogue, such as "User:"',
+  'check.role_markers.fix': 'Cut them off, or the model speaks for the user too.',
   'check.unfinished_answer':
     '{rows} answer(s) break off in the middle of a sentence; the others do not',
   'check.unfinished_answer.fix': 'Complete them, or leave these rows out.',
@@ -100,7 +102,7 @@ export const checksEn = {
   'check.lone_surrogate': '{rows} row(s) hold half of a character (an unpaired surrogate)',
   'check.lone_surrogate.fix': 'Replace it: --fix does.',
   'check.mixed_scripts':
-    '{rows} row(s) mix look-alike letters of two scripts in one word (Latin a, Cyrillic а)',
+    '{rows} row(s) hold letters that look like Latin ones and are not (Cyrillic а, full-width ａ)',
   'check.mixed_scripts.fix': 'For the model these are other words. Write them in Latin letters.',
   'check.html_entities': '{rows} row(s) hold HTML entities such as &amp;',
   'check.html_entities.fix': 'Turn them into characters, unless the task is about HTML.',

@@ -4,6 +4,7 @@ type PairCode =
   | 'short_answer'
   | 'null_answer'
   | 'url_only'
+  | 'role_markers'
   | 'echo'
   | 'prompt_in_answer'
   | 'edge_spaces';
@@ -18,10 +19,10 @@ export function* pairPatterns(
   const said = answer.trim();
   if (asked !== null && asked !== '' && question === '') yield 'blank_prompt';
   if (said === '') return;
-  if (said.length < SHORT || !/[\p{L}\p{N}\p{Emoji}]/u.test(said.slice(0, 200)))
-    yield 'short_answer';
+  if (said.length < SHORT || !/[\p{L}\p{N}]/u.test(said.slice(0, 200))) yield 'short_answer';
   if (said.length < 60 && NULL.test(said)) yield 'null_answer';
   if (LINK.test(said)) yield 'url_only';
+  if (ROLE.test(said)) yield 'role_markers';
   if (said.length === question.length && said.toLowerCase() === question.toLowerCase()) {
     if (isLonger(said, 12)) yield 'echo';
   } else if (isLonger(question, 24) && said.includes(question)) yield 'prompt_in_answer';
@@ -46,6 +47,16 @@ export function isLonger(text: string, letters: number): boolean {
   }
   return sum > letters;
 }
+
+/** A dialogue that was not split into turns. */
+const ROLE = /(?:^|\n)[ \t#*]*(?:User|Human|Assistant|用户|助手)[ *]*[:：]/;
+/** The answer up to where another turn begins; the words behind a mark at its very beginning. */
+export const withoutTurns = (answer: string): string =>
+  answer
+    .trim()
+    .replace(/^[ \t#*]*(?:Assistant|助手)[ *]*[:：]\s*/, '')
+    .split(ROLE)[0]!
+    .trim();
 
 /** The answer without the question that it repeats. */
 export const withoutPrompt = (asked: string, answer: string): string =>

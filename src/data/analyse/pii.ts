@@ -20,6 +20,7 @@ export function findPii(text: string): readonly PiiSpan[] {
     take('id_card', ID_CARD, isChineseId);
     take('id_card', SOCIAL_SECURITY);
     take('bank_card', CARD, isBankCard);
+    take('bank_card', IBAN, isIban);
     for (const phone of PHONES) take('phone', phone);
   }
   if (found.length < 2) return found;
@@ -59,6 +60,8 @@ const SOCIAL_SECURITY = /(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(
 const CARD =
   /(?<![\w.])[2-6]\d{3}(?:\d{9,15}|(?:[ -]\d{4}){3}[ -]\d{1,3}|[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|[ -]\d{6}[ -]\d{5})(?![\w])/g;
 
+const IBAN = /(?<![\w])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w])/g;
+
 const WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 /** GB 11643-1999: a date, and a check digit of ISO 7064 mod 11-2. */
 function isChineseId(number: string): boolean {
@@ -84,6 +87,16 @@ function isBankCard(written: string): boolean {
 }
 const ISSUERS =
   /^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|62\d{14,17}|3[47]\d{13}|6011\d{12}|65\d{14}|35\d{14}|30[0-5]\d{11}|3[68]\d{12})$/;
+
+/** ISO 13616: country and check digits go to the end, letters count from 10, and 97 leaves 1. */
+function isIban(written: string): boolean {
+  const plain = written.replaceAll(' ', '');
+  if (plain.length < 15 || plain.length > 34) return false;
+  let rest = 0;
+  for (const char of plain.slice(4) + plain.slice(0, 4))
+    for (const digit of String(Number.parseInt(char, 36))) rest = (rest * 10 + Number(digit)) % 97;
+  return rest === 1;
+}
 
 const SECRETS: readonly RegExp[] = [
   /(?<![\w-])sk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{20,}/g,

@@ -22,7 +22,7 @@ export class Sides {
     }
     if (said.length < LONG) return;
     this.#long += 1;
-    if (CUT.test(end)) this.unfinished.push(line);
+    if (CUT.test(end) || said.split('```').length % 2 === 0) this.unfinished.push(line);
   }
 
   /** Only what is rare among many rows tells of damage. */

@@ -34,10 +34,10 @@ export function* textPatterns(text: string): Generator<TextCode> {
   if (MIXED.test(text)) yield 'mixed_scripts';
 }
 
-const MARKED = /[<{[&\\#]|TODO:|lorem ipsum/;
+const MARKED = /[<{[&\\#]|TODO|FIXME|TBD|[Ll]orem ipsum/;
 
-export const PLACEHOLDER =
-  /\{\{\s*([a-zA-Z_][\w ]{0,30}?)\s*\}\}|<(NAME|AUTHOR|YOUR[_ ]?\w{1,20}|INSERT[_ ]\w{1,20}|PLACEHOLDER|TODO)>|\[(?:INSERT|YOUR) [A-Z ]{1,30}\]|\bTODO:|\blorem ipsum\b/;
+const PLACEHOLDER =
+  /\{\{\s*([a-zA-Z_][\w ]{0,30}?)\s*\}\}|<(NAME|AUTHOR|YOUR[_ ]?\w{1,20}|INSERT[_ ]\w{1,20}|PLACEHOLDER|TODO)>|\[(?:INSERT|YOUR) [A-Z ]{1,30}\]|\bTODO:|^\s*(?:TODO|FIXME|TBD)\b|\b[Ll]orem ipsum\b/;
 
 /** What chat templates write between turns; in a text it makes the model see a turn that is none. */
 const SPECIAL =
@@ -158,12 +158,17 @@ const LIKE: Readonly<Record<string, string>> = Object.fromEntries(
     .map((pair) => [pair[0]!, pair[1]!]),
 );
 const LOOKS = Object.keys(LIKE).join('');
+/** Full-width letters. */
+const WIDE = '\uff21-\uff3a\uff41-\uff5a';
+const ALL_WIDE = new RegExp(`[${WIDE}]+`, 'g');
 const ODD = new RegExp(
-  `[${C0_C1}\xa0-\xff\u200b-\u200f\u2028-\u202e\u2060-\u206f\u20ac\ud800-\udfff\ufffd\ufeff${LOOKS}锛銆鐨鏄鍦鎴鍙鍥浣鐢鈥锟烫]`,
+  `[${C0_C1}\xa0-\xff\u200b-\u200f\u2028-\u202e\u2060-\u206f\u20ac\ud800-\udfff\ufffd\ufeff\uff21-\uff5a${LOOKS}锛銆鐨鏄鍦鎴鍙鍥浣鐢鈥锟烫]`,
 );
-const MIXED = new RegExp(`[A-Za-z][${LOOKS}]|[${LOOKS}][A-Za-z]`);
+const MIXED = new RegExp(`[A-Za-z][${LOOKS}]|[${LOOKS}][A-Za-z]|[${WIDE}]{3}`);
 /** Look-alikes become Latin in words that have Latin letters, and everywhere with `all`. */
 export const asLatin = (text: string, all = false) =>
-  text.replaceAll(/[\p{L}\p{M}]+/gu, (word) =>
-    all || /[A-Za-z]/.test(word) ? word.replaceAll(/./gu, (char) => LIKE[char] ?? char) : word,
-  );
+  text
+    .replaceAll(ALL_WIDE, (letters) => letters.normalize('NFKC'))
+    .replaceAll(/[\p{L}\p{M}]+/gu, (word) =>
+      all || /[A-Za-z]/.test(word) ? word.replaceAll(/./gu, (char) => LIKE[char] ?? char) : word,
+    );

@@ -419,7 +419,7 @@ class Pass {
     if (this.#cutRows > 0)
       findings.set('truncated_rows', { context: contextLength, tokenizer: name });
     // Where most answers repeat the question, or come from an export with empty cells, that is the task.
-    for (const code of ['prompt_in_answer', 'null_answer'] as const)
+    for (const code of ['prompt_in_answer', 'role_markers', 'null_answer'] as const)
       if (findings.rows(code) > Math.max(MOST_ODD, this.#sound * ODD_SHARE[code]))
         findings.drop(code);
     const refusals = findings.rows('refusal');
@@ -446,7 +446,7 @@ const FEW_ROWS = 100;
 const PROGRESS_ROWS = 5000;
 const SHORTEST_PARAGRAPH = 120;
 const MOST_ODD = 5;
-const ODD_SHARE = { prompt_in_answer: 0.5, null_answer: 0.2 } as const;
+const ODD_SHARE = { prompt_in_answer: 0.5, role_markers: 0.5, null_answer: 0.2 } as const;
 
 const share = (part: number, all: number) => ((100 * part) / Math.max(1, all)).toFixed(1);
 const whole = (key: 'data.unknown_format', line: number, params: Record<string, string>) => ({

@@ -31,6 +31,7 @@ export const CODES = {
   short_answer: rule('info', 'ask'),
   null_answer: rule('warning', 'ask'),
   url_only: rule('warning', 'ask'),
+  role_markers: rule('warning', 'ask'),
   unfinished_answer: rule('info', 'ask'),
   same_answer: rule('info', null),
   echo: rule('warning', 'ask'),

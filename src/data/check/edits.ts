@@ -1,6 +1,6 @@
 // What each fix does to a row. A fix touches only the rows that its finding names.
 import { unmojibake } from '../analyse/mojibake.ts';
-import { withoutPrompt } from '../analyse/pair-patterns.ts';
+import { withoutPrompt, withoutTurns } from '../analyse/pair-patterns.ts';
 import { withoutBoilerplate } from '../analyse/patterns.ts';
 import {
   asLatin,
@@ -62,6 +62,10 @@ export function editFor(
   on('placeholder', (value) => mapTexts(value, (text) => fillPlaceholders(text, fill)));
   on('edge_spaces', trimmed);
   on('prompt_in_answer', withoutCopy);
+  on('role_markers', (value) => {
+    const answer = viewOfRow(value)?.answer ?? '';
+    return mapTexts(value, (text) => (text === answer ? withoutTurns(text) : text));
+  });
   if (redactor !== null) steps.push((value) => mapTexts(value, (text) => redactor.redact(text)));
   const labels = meanings(findings.details('label_typo'));
   on('label_typo', (value) => mapTexts(value, (text) => corrected(text, labels)));
