@@ -50,7 +50,10 @@ export function sseResponse(
       } catch (error) {
         if (!open) return;
         const { status, body } = toWire(error);
-        if (status >= 500) log.error({ err: error }, 'stream.fail');
+        const { code, message } = body.error;
+        // As for answers: a refusal with a code explains itself; of the rest, the log is the only witness.
+        if (status >= 500 && code === null) log.error({ err: error }, 'stream.fail');
+        else if (status >= 500) log.warn({ code, message }, 'stream.fail');
         write(`data: ${JSON.stringify(body)}\n\n`);
       }
       if (!open) return;
