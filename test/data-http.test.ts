@@ -1,4 +1,5 @@
 // /tunery/v1/data over the server's own surface: uploaded files in, reports and new files out.
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -180,4 +181,25 @@ test('steps that mean nothing are refused with their place, and no path of the s
     steps: [{ do: 'filter', where: 'process.exit()' }],
   });
   expect([filter.status, filter.body.error.param]).toEqual([400, 'where']);
+});
+
+test('a file that cannot be read is named as its owner knows it', async () => {
+  const body = new FormData();
+  body.set('purpose', 'user_data');
+  const bytes = readFileSync('test/fixtures/tables/password.xlsx');
+  body.set('file', new File([bytes], '我的表.xlsx'));
+  const uploaded = await app.request('/v1/files', { method: 'POST', body });
+  const { id: file_id } = (await uploaded.json()) as { id: string };
+  for (const [tool, more] of [
+    ['check', {}],
+    ['convert', { to: 'chat' }],
+    ['transform', { steps: [{ do: 'shuffle' }] }],
+    ['preview', { model: 'stories260k' }],
+  ] as const) {
+    const refused = await post(tool, { file_id, ...more });
+    expect(refused.status).toBe(400);
+    expect(refused.body.error.message).toMatch(
+      /^我的表\.xlsx: is protected by a password\. Open it/,
+    );
+  }
 });

@@ -192,6 +192,11 @@ test.each<[string, string | Buffer, [number, string, string]]>([
   ['blanks from a web page', GOOD.replaceAll(':', ':\u00a0'), [1, '', 'data.no_break_space']],
   ['one message', '{"message":{"role":"user"}}', [1, 'message', 'data.message_key']],
   ['a number', '1', [1, '', 'data.wrong_type']],
+  [
+    'nesting without end',
+    `{"messages":${'['.repeat(9999)}${']'.repeat(9999)}}`,
+    [1, '', 'data.too_deep'],
+  ],
   ['other keys', '{"text":"x"}', [1, '', 'data.unknown_format']],
   ['mixed formats', `${GOOD}\n{"prompt":"p","completion":"c"}`, [2, '', 'data.mixed']],
   ['both formats in a line', '{"messages":[],"prompt":"p"}', [1, '', 'data.both_formats']],

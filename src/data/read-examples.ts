@@ -8,6 +8,8 @@ import { type Format, findingsOf, formatOf } from './formats/format.ts';
 import type { PreferenceExample } from './formats/preference.ts';
 import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts';
 import { type Finding, finding, type Problem, type ProblemKey } from './problems.ts';
+import { depthBeyond } from './read-table/json-values.ts';
+import { DEFAULT_LIMITS } from './read-table/table.ts';
 
 export type Example = {
   readonly kind: 'example';
@@ -93,7 +95,9 @@ function parse(line: Extract<Line, { line: number }>): Finding | { value: Json }
   if (Array.isArray(value)) return finding('', 'data.array');
   if (!isObject(value))
     return finding('', 'data.wrong_type', { expected: 'object', got: nameOf(value) });
-  return { value };
+  const { depth: limit } = DEFAULT_LIMITS;
+  const depth = depthBeyond(line.text, limit);
+  return depth === null ? { value } : finding('', 'data.too_deep', { depth, limit });
 }
 
 function isJson(text: string): boolean {

@@ -3,10 +3,11 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import type { Context } from 'hono';
 import type { runDataTask } from '../jobs/data-tasks.ts';
 import { unixSeconds } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
 import { newId } from '../lib/id.ts';
 import { getFile, saveFile } from '../store/files.ts';
 import type { Deps } from './deps.ts';
@@ -113,9 +114,23 @@ async function inPlace<T>(deps: Deps, use: (place: Place) => Promise<T>): Promis
         }
       },
     });
+  } catch (error) {
+    throw error instanceof CodedError ? withoutPlace(error, folder) : error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Whoever asked knows the file by its own name, and nothing of the folder where it lay meanwhile. */
+function withoutPlace(error: CodedError, folder: string): CodedError {
+  const place = `${folder}${sep}`;
+  if (!error.message.includes(place)) return error;
+  const message = error.message
+    .split(place)
+    .map((piece, i) => (i === 0 ? piece : piece.replace(/^input-\d+[/\\]/, '')))
+    .join('');
+  const { code, param, status } = error;
+  return new CodedError(code, message, { param, status, cause: error });
 }
 
 const LONGEST_NAME = 180; // bytes; a disk takes 255, and results have longer names than what they are made of

@@ -141,3 +141,17 @@ export function depthOf(bytes: Buffer): number {
   }
   return deepest;
 }
+
+/** The depth of a text that is nested deeper than `limit`; null for others. Counting brackets is quick; only
+ *  a text with many of them is walked. */
+export function depthBeyond(text: string, limit: number): number | null {
+  let brackets = 0;
+  for (const bracket of '{[')
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      brackets += 1;
+      if (brackets <= limit) continue;
+      const depth = depthOf(Buffer.from(text));
+      return depth > limit ? depth : null;
+    }
+  return null;
+}

@@ -10,7 +10,7 @@ import type { Params, Say } from '../../messages/say.ts';
 import { MAX_LINE_BYTES, readLines } from '../lines.ts';
 import { finding, type Problem, type ProblemKey } from '../problems.ts';
 import { plainSpaces } from '../read-table/json.ts';
-import { depthOf } from '../read-table/json-values.ts';
+import { depthBeyond, depthOf } from '../read-table/json-values.ts';
 import { readTable, type TableOptions } from '../read-table/read-table.ts';
 import { statOf } from '../read-table/source.ts';
 import { DEFAULT_LIMITS, type TableProblem } from '../read-table/table.ts';
@@ -252,23 +252,12 @@ function parsed(
     const reason = (error as Error).message.replace(/( in JSON)? at position.*$/, '');
     return problem(line, example, 'data.not_json', { reason }, column);
   }
-  if (isDeep(text)) {
-    const limit = DEFAULT_LIMITS.depth;
-    return problem(line, example, 'data.too_deep', { depth: depthOf(Buffer.from(text)), limit });
-  }
+  const depth = depthBeyond(text, DEFAULT_LIMITS.depth);
+  if (depth !== null)
+    return problem(line, example, 'data.too_deep', { depth, limit: DEFAULT_LIMITS.depth });
   const key = doubledKey(text, value);
   if (key !== null) return problem(line, example, 'data.doubled_key', { key });
   return { kind: 'row', line, example, offset, bytes, text, value, repaired };
-}
-
-/** Counting brackets is quick; only a line with many of them is walked. */
-function isDeep(text: string): boolean {
-  const { depth: limit } = DEFAULT_LIMITS;
-  let brackets = 0;
-  for (const bracket of '{[')
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
-      if (++brackets > limit) return depthOf(Buffer.from(text)) > limit;
-  return false;
 }
 
 /** The text of rows at known places, for a second look. */
