@@ -213,6 +213,8 @@ test.each([
     /needs 'classification_positive_class'/,
   ],
   [{ classification_n_classes: 2 }, 'classification_n_classes', /compute_classification_metrics/],
+  [{ tunery: { general_ratio: '1:5' } }, 'tunery.general_file', /belong together/],
+  [{ tunery: { general_file: 'file-x' } }, 'tunery.general_ratio', /belong together/],
   [{ classification_positive_class: ' a' }, 'classification_positive_class', /compute_class/],
 ])(
   'what cannot become a fine-tune is refused with its field: %j',

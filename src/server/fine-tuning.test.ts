@@ -219,6 +219,30 @@ test('paging through the events of a running job neither skips nor repeats one',
   expect(rounds).toBeGreaterThan(2);
 });
 
+test('general rows need a file that is there and a ratio', async () => {
+  const app = await pretendApp(await temporaryStore());
+  const { id } = await app.create();
+  const { training_file } = await until(app, id, ({ status }) => status === 'succeeded');
+  const param = async (tunery: object) => {
+    const response = await app.app.request('/v1/fine_tuning/jobs', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'tiny-1m', training_file, tunery }),
+    });
+    const { error } = (await response.json()) as { error: { param: string } | null };
+    return [response.status, error?.param];
+  };
+  const file = { general_file: 'file-none' };
+  expect(await param(file)).toEqual([400, 'tunery.general_ratio']);
+  expect(await param({ general_ratio: '1:5' })).toEqual([400, 'tunery.general_file']);
+  expect(await param({ ...file, general_ratio: '1:0' })).toEqual([400, 'tunery.general_ratio']);
+  expect(await param({ ...file, general_ratio: '1:5' })).toEqual([400, 'tunery.general_file']);
+  expect(await param({ general_file: training_file, general_ratio: '1:5' })).toEqual([
+    200,
+    undefined,
+  ]);
+});
+
 test('an id in the wrong place is told where it belongs', async () => {
   const app = await pretendApp(await temporaryStore());
   const { id } = await app.create();

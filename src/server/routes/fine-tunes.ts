@@ -12,7 +12,7 @@ import { removeExpired } from '../expiry.ts';
 import { readBody } from '../read-body.ts';
 import { readQuery } from '../schemas/common.ts';
 import { CreateFineTune, hyperparametersOf, legacyOptionsOf } from '../schemas/fine-tunes.ts';
-import { ListEvents } from '../schemas/fine-tuning-jobs.ts';
+import { checkGeneralRows, ListEvents } from '../schemas/fine-tuning-jobs.ts';
 import { primed, sseResponse } from '../sse.ts';
 
 export function fineTunes(deps: Deps): Hono {
@@ -31,6 +31,7 @@ export function fineTunes(deps: Deps): Hono {
     .post('/', async (c) => {
       const body = await readBody(c, CreateFineTune, config);
       const legacy = legacyOptionsOf(body);
+      checkGeneralRows(body.tunery);
       await removeExpired(deps);
       const job = await jobs.create({
         model: body.model,

@@ -38,12 +38,7 @@ export function checkCreateJob(body: CreateJob, { wandb }: Pick<Config, 'wandb'>
       'integrations',
       'this server has no Weights & Biases to send metrics to. Start it with WANDB_BASE_URL (such as https://api.wandb.ai) and WANDB_API_KEY, or leave `integrations` out.',
     );
-  const { general_file: file, general_ratio: ratio } = body.tunery ?? {};
-  if ((file === undefined) !== (ratio === undefined))
-    throw invalidValue(
-      file === undefined ? 'tunery.general_file' : 'tunery.general_ratio',
-      say('refusal.general_pair'),
-    );
+  checkGeneralRows(body.tunery);
   for (const [knobs, home] of [
     [Hyperparameters, 'hyperparameters'],
     [TrainingOptions, 'tunery'],
@@ -52,6 +47,16 @@ export function checkCreateJob(body: CreateJob, { wandb }: Pick<Config, 'wandb'>
     const stray = Object.keys(knobs.shape).find((knob) => body[knob] !== undefined);
     if (stray !== undefined) throw invalidValue(stray, say('refusal.misplaced', { home }));
   }
+}
+
+/** A file without a ratio, or the other way round, would have no effect. */
+export function checkGeneralRows(options: TrainingOptions | undefined): void {
+  const { general_file: file, general_ratio: ratio } = options ?? {};
+  if ((file === undefined) !== (ratio === undefined))
+    throw invalidValue(
+      file === undefined ? 'tunery.general_file' : 'tunery.general_ratio',
+      say('refusal.general_pair'),
+    );
 }
 
 /** Both spellings; `method` wins. */
