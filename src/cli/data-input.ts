@@ -8,6 +8,7 @@ import { baseModels } from '../jobs/base-models.ts';
 import type { DataTask, Question } from '../jobs/data-protocol.ts';
 import { runDataTask } from '../jobs/data-tasks.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { retell } from '../messages/retell.ts';
 import { type Language, parseLanguage } from '../messages/say.ts';
 import { common } from './arguments.ts';
 import type { Cli } from './cli.ts';
@@ -133,7 +134,7 @@ export async function runTask(cli: Cli, task: DataTask, ask?: Ask): Promise<unkn
     if (cli.signal.aborted) throw error;
     if (error instanceof CodedError) {
       const { code, param } = error;
-      throw new Failure(reasonOf(error), { code, param, cause: error });
+      throw new Failure(retell(reasonOf(error), cli.say), { code, param, cause: error });
     }
     const reason = reasonOf(error);
     throw new Failure(cli.say('fail.child', { reason }), { code: 'internal', cause: error });

@@ -90,7 +90,11 @@ export const tablesEn = {
   'data.other_form': 'the row is not in the form {form}: {reason}',
   'data.other_form.fix': 'Correct it; --fix sets the row aside.',
 
+  'refusal.folder':
+    '{path} is a folder, and a recipe names files. Join them first: tunery data convert FOLDER --to chat.',
+  'refusal.no_register': '--dataset names a set of a dataset_info.json file.',
   'rows.bad': 'Nothing was written: {count} row(s) of {name} cannot be used. {list}. {fix}',
+  'rows.between': '; ',
   'rows.more': ' (and {count} more)',
   'rows.place': 'line {line}',
   'rows.place_column': 'line {line}, column {column}',

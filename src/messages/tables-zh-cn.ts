@@ -85,7 +85,11 @@ export const tablesZhCN: Record<keyof typeof tablesEn, string> = {
   'data.other_form': '该行不是 {form} 形式：{reason}',
   'data.other_form.fix': '请改正；--fix 会把该行放到一边。',
 
+  'refusal.folder':
+    '{path} 是文件夹，而清单记录的是文件。请先合并：tunery data convert FOLDER --to chat。',
+  'refusal.no_register': '--dataset 指定的是 dataset_info.json 文件中的数据集。',
   'rows.bad': '没有写出任何内容：{name} 有 {count} 行无法使用。{list}。{fix}',
+  'rows.between': '；',
   'rows.more': '（另有 {count} 行）',
   'rows.place': '第 {line} 行',
   'rows.place_column': '第 {line} 行第 {column} 列',

@@ -51,7 +51,7 @@ export async function convertData(
     ? await registeredSet(request.path, request.set)
     : null;
   if (registry === null && request.set !== null)
-    throw new CodedError('invalid_value', '--dataset names a set of a dataset_info.json file.', {
+    throw new CodedError('invalid_value', say('refusal.no_register'), {
       param: 'dataset',
     });
   const source = await openSource(registry?.path ?? request.path, request);

@@ -31,7 +31,7 @@ export function badRows(
   const params = {
     name,
     count: rows.length >= MOST_BAD ? `${MOST_BAD}+` : rows.length,
-    list: `${shown.join('; ')}${more}`,
+    list: `${shown.join(say('rows.between'))}${more}`,
     fix: say(fix),
   };
   return new CodedError('bad_rows', say('rows.bad', params), { param: 'file' });

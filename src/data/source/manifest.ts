@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
 import { CodedError } from '../../lib/coded-error.ts';
+import { say } from '../../messages/say.ts';
 import { statOf } from '../read-table/source.ts';
 import { type Written, writeTextTo } from './write-rows.ts';
 
@@ -55,11 +56,7 @@ export async function writeManifest(
 
 export async function sha256Of(path: string): Promise<string> {
   if ((await statOf(path)).isDirectory())
-    throw new CodedError(
-      'invalid_value',
-      `${path} is a folder, and a recipe names files. Join them first: tunery data convert FOLDER --to chat.`,
-      { param: 'file' },
-    );
+    throw new CodedError('invalid_value', say('refusal.folder', { path }), { param: 'file' });
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   return hash.digest('hex');
