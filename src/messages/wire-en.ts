@@ -161,6 +161,7 @@ export const wireEn = {
   'refusal.load_unknown':
     'llama.cpp takes no such file ({cause}). It may be damaged, or of an architecture that llama.cpp does not know.',
   'refusal.file_missing': 'The model file {path} is missing. Put it back, or choose another model.',
+  'refusal.no_model_folder': '{path} holds no config.json: it is not a Hugging Face model folder.',
   'refusal.nothing_to_export': "'{id}' is a base model and has no adapter to export.",
   'refusal.output_not_empty': "the folder '{output}' is not empty; name another one.",
   'refusal.output_not_writable': "Cannot write to '{output}': {reason}",
@@ -170,6 +171,8 @@ export const wireEn = {
     'The process that holds the model {how}. The next request starts it again.',
   'refusal.context':
     "This model's maximum context length is {context} tokens. However, your {what} resulted in {tokens} tokens. Please reduce the length of the {what}.",
+  'refusal.context_asked':
+    "This model's maximum context length is {context} tokens. However, you requested {total} tokens ({prompt} in the {what}, {completion} in the completion). Please reduce the length of the {what} or completion.",
   'refusal.no_key':
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY). Make one on the server's machine with `tunery keys create`.",
   'refusal.wrong_key':

@@ -147,6 +147,7 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'refusal.load_unknown':
     'llama.cpp 无法读取该文件（{cause}）。它可能已损坏，或其架构不受 llama.cpp 支持。',
   'refusal.file_missing': '模型文件 {path} 不见了。请把它放回，或换一个模型。',
+  'refusal.no_model_folder': '{path} 中没有 config.json：它不是 Hugging Face 模型文件夹。',
   'refusal.nothing_to_export': '“{id}”是基础模型，没有可导出的适配器。',
   'refusal.output_not_empty': '文件夹“{output}”不是空的；请换一个。',
   'refusal.output_not_writable': '无法写入“{output}”：{reason}',
@@ -154,6 +155,8 @@ export const wireZhCN: Record<keyof typeof wireEn, string> = {
   'refusal.host_crashed': '承载模型的进程{how}。下一个请求会重新启动它。',
   'refusal.context':
     '该模型的上下文最长 {context} 个 token，而你的 {what} 有 {tokens} 个 token。请缩短 {what}。',
+  'refusal.context_asked':
+    '该模型的上下文最长 {context} 个 token，而你要求 {total} 个（{what} 占 {prompt} 个，回答占 {completion} 个）。请缩短 {what} 或回答。',
   'refusal.no_key':
     '请求没有带 API 密钥。请在 Authorization 头中以 Bearer 方式给出（Authorization: Bearer 你的密钥）。在服务器所在机器上用 `tunery keys create` 创建。',
   'refusal.wrong_key': 'API 密钥不正确：{masked}。{reason}；`tunery keys list` 可列出已有密钥。',

@@ -73,8 +73,6 @@ function roomForAnswer(
   contextLength: number,
 ): number {
   const param = prompt.kind === 'chat' ? 'messages' : 'prompt';
-  const limit = `This model's maximum context length is ${contextLength} tokens.`;
-  const advice = `Please reduce the length of the ${param}`;
   // A prompt that fills the context can be scored, not continued.
   if (promptTokens > contextLength || (promptTokens === contextLength && maxTokens !== 0)) {
     const message = say('refusal.context', {
@@ -87,9 +85,13 @@ function roomForAnswer(
   if (maxTokens === null) return contextLength - promptTokens;
   const total = promptTokens + maxTokens;
   if (total <= contextLength) return maxTokens;
-  const message =
-    `${limit} However, you requested ${total} tokens (${promptTokens} in the ${param}, ` +
-    `${maxTokens} in the completion). ${advice} or completion.`;
+  const message = say('refusal.context_asked', {
+    context: contextLength,
+    total,
+    prompt: promptTokens,
+    what: param,
+    completion: maxTokens,
+  });
   throw new CodedError('context_length_exceeded', message, { param });
 }
 

@@ -4,6 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../lib/coded-error.ts';
+import { say } from '../messages/say.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { configFromGguf, configFromHuggingFace, type ModelConfig } from './config.ts';
 import {
@@ -116,10 +117,7 @@ function ggufEntry(file: GgufFile, name: string): GgufTensor {
 
 async function openFolder(path: string): Promise<ModelFile> {
   const json = await readJson(join(path, 'config.json'));
-  if (json === null)
-    throw new ModelFileError(
-      `${path} holds no config.json: it is not a Hugging Face model folder.`,
-    );
+  if (json === null) throw new ModelFileError(say('refusal.no_model_folder', { path }));
   const config = configFromHuggingFace(json);
   const weights = await openWeights(path);
   try {
