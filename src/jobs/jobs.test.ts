@@ -98,7 +98,7 @@ test('a job goes from its files to a model and tells each step once, in order', 
   expect(await toTheEnd(jobs, job.id)).toEqual(messages);
   expect(done.plan?.hyperparameters.n_epochs).toBe(2);
   expect(done).toMatchObject({ trained_tokens: 200, estimated_finish: null, step: 6 });
-  expect(done.parity).toMatchObject({ rows: 1, tokens: 2, threshold: 0.15 });
+  expect(done.parity).toMatchObject({ rows: 1, tokens: 2, threshold: 1 });
   expect(done.parity?.mean_abs_diff).toBeCloseTo(0.01, 9);
   const result = await getFile(store.database.query, done.result_files[0]!);
   expect(result).toMatchObject({ purpose: 'fine-tune-results', filename: 'step_metrics.csv' });
@@ -257,13 +257,13 @@ test('a job goes on when its server comes back, beside no orphan', async () => {
 
 test('a model that is served differently from how it was trained is not registered', async () => {
   const store = await temporaryStore();
-  const jobs = await jobsOn(store, { score: async () => [-1.5, -2.5] });
+  const jobs = await jobsOn(store, { score: async () => [-2.5, -3.5] });
   const job = await create(store, jobs, {});
   await toTheEnd(jobs, job.id);
   const { status, error, parity, fine_tuned_model } = await jobs.get(job.id);
   expect({ status, fine_tuned_model }).toEqual({ status: 'failed', fine_tuned_model: null });
   expect(error?.code).toBe('parity_failed');
-  expect(parity).toEqual({ rows: 1, tokens: 2, mean_abs_diff: 0.5, threshold: 0.15 });
+  expect(parity).toEqual({ rows: 1, tokens: 2, mean_abs_diff: 1.5, threshold: 1 });
 });
 
 test('a base model that disappears before the model is served is what the failure names', async () => {
