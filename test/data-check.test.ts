@@ -382,6 +382,19 @@ test('--fix keeps the first of each copy and leaves what needs a word alone', as
   expect(JSON.parse(map)).toEqual({ '[EMAIL_1]': 'jane.roe@tunery.dev' });
 });
 
+test('-q leaves alone what only may be wrong', async () => {
+  const rows = Array.from({ length: 12 }, (_, i) =>
+    chat(`What is the name of the ${i}th river?`, `The ${i}th river is called Run${i}.`),
+  );
+  rows[3] = chat('What is the capital of France?', '法国的首都是巴黎，它在塞纳河边。');
+  rows[4] = chat('What is the capital of Spain?', 'null');
+  const path = file(rows);
+  const { find } = await check(path, '--fix', '-q');
+  expect([find('language_switch')?.lines, find('null_answer')?.lines]).toEqual([[4], [5]]);
+  const fixed = readFileSync(path.replace('.jsonl', '_fixed.jsonl'), 'utf8');
+  expect([fixed.includes('巴黎'), fixed.includes('null')]).toEqual([true, false]);
+});
+
 test('the page holds the findings and nothing that must be loaded', async () => {
   const html = join(folder, 'report.html');
   await check(file([chat('<b>q</b> is it?', 'yes, it is')]), '--html', html);

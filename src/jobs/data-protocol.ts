@@ -219,6 +219,8 @@ export const Question = z.object({
   rows: z.int(),
   message: z.string(),
   advice: z.string(),
+  /** Rows would go that may be sound: a yes to everything is no yes to this. */
+  doubtful: z.boolean(),
 });
 export type Question = z.infer<typeof Question>;
 

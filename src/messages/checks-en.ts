@@ -320,6 +320,7 @@ export const checksEn = {
   'datatool.map': 'what was redacted is kept in {path}: do not upload it',
   'datatool.yes_no': '[Y/n]:',
   'datatool.yes': 'Y',
+  'datatool.doubtful': 'n (only a person can tell; without -q in a terminal you are asked)',
   'datatool.not_asked':
     '{count} fix(es) need a person’s word: run in a terminal, or with -q for yes to all',
 

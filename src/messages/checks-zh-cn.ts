@@ -282,6 +282,7 @@ export const checksZhCN = {
   'datatool.map': '被脱敏的内容保存在 {path}：请勿上传',
   'datatool.yes_no': '[Y/n]：',
   'datatool.yes': 'Y',
+  'datatool.doubtful': 'n（只有人能判断；在终端中不加 -q 时会询问）',
   'datatool.not_asked': '{count} 项修复需要人确认：请在终端运行，或用 -q 全部同意',
 
   'arg.preview_model': '所用模板和分词器的基础模型',

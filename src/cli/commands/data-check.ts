@@ -133,9 +133,11 @@ async function asked(
   const idOf = ({ file, code }: Question) => `${file}/${code}`;
   const text = ({ message, advice }: Question) => `${message}. ${advice}`;
   if (yes) {
-    for (const question of questions)
-      note(cli, `${text(question)} ${cli.say('datatool.yes_no')} ${cli.say('datatool.yes')}`);
-    return questions.map(idOf);
+    for (const question of questions) {
+      const answer = cli.say(question.doubtful ? 'datatool.doubtful' : 'datatool.yes');
+      note(cli, `${text(question)} ${cli.say('datatool.yes_no')} ${answer}`);
+    }
+    return questions.filter(({ doubtful }) => !doubtful).map(idOf);
   }
   if (cli.stdin.isTTY !== true) {
     note(cli, cli.say('datatool.not_asked', { count: questions.length }));

@@ -61,6 +61,15 @@ const DROPS: readonly Code[] = [
   'language_switch',
 ];
 
+/** Rows that only may be wrong: to leave them out unseen, as `-q` would, could cost a whole sound set. */
+export const DOUBTFUL: ReadonlySet<FixCode> = new Set<FixCode>([
+  'short_answer',
+  'unfinished_answer',
+  'swapped_sides',
+  'assistant_first',
+  'language_switch',
+]);
+
 /** What `--fix` may do to this file: by itself, and after asking. `filled`: the texts for placeholders are
  *  given. */
 export function fixesFor(

@@ -3,6 +3,7 @@ import { type Checked, checkData } from '../../data/check/check-data.ts';
 import { type Counter, cl100kCounter, modelCounter } from '../../data/check/counter.ts';
 import {
   applyFixes,
+  DOUBTFUL,
   DROP_FAULTY,
   type FixCode,
   type FixResult,
@@ -129,6 +130,7 @@ async function mend(
     fixesFor(checked, filled).ask.map((code) => ({
       file,
       ...questionFor(code, file, checked.faults.errorRows, report, speak),
+      doubtful: DOUBTFUL.has(code),
     })),
   );
   const agreed =
