@@ -347,9 +347,11 @@ class Pass {
     }
     if (asked !== null && !pair && answers.at(asked) !== answerHash[1]) {
       const like = lines.at(asked);
-      if (this.#trainRows !== null && asked < this.#trainRows)
+      if (this.#trainRows !== null && asked < this.#trainRows) {
         this.findings.hit('leakage', line, { line, like });
-      else this.findings.hit('conflicting_answers', line, { line, like });
+        return;
+      }
+      this.findings.hit('conflicting_answers', line, { line, like });
     }
     near?.add(row, nearText(view));
   }
