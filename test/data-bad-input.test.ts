@@ -246,3 +246,14 @@ test('of several files the one with the fault is named, and only its row is left
   expect(out).toContain('25 of 25 rows');
   expect(err).toContain(`left out line 14: the row has 1 cells`);
 });
+
+test('rows that the reader mends are not offered for dropping', async () => {
+  const file = join(root, 'short-row.csv');
+  writeFileSync(file, `${CSV}What else?\n`);
+  const mended = join(root, 'short-row.jsonl');
+  const flags = ['--fix', '-q', '--skip-near', '--output', mended];
+  const { err } = await run('check', file, ...flags);
+  // The cell that was missing is an answer that is empty: that row, and no other.
+  expect(err).toContain('1 row(s) have format errors');
+  expect(readFileSync(mended, 'utf8').trim().split('\n').length).toBeGreaterThanOrEqual(12);
+});

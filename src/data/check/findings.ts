@@ -99,6 +99,7 @@ export class Findings {
 /** Format errors, one finding for each kind, with line, column and path of every place. */
 export class Faults {
   readonly #found = new Map<ProblemKey, { found: Found; level: 'error' | 'note' }>();
+  #errorRows = 0;
 
   add(
     {
@@ -108,6 +109,7 @@ export class Faults {
       path,
       params,
       file = null,
+      repaired = false,
     }: {
       readonly key: ProblemKey;
       readonly level: 'error' | 'note';
@@ -116,6 +118,8 @@ export class Faults {
       readonly params: Params;
       /** Of an input that is several files: the one that is meant. */
       readonly file?: string | null;
+      /** The row is among the others, mended as the message says. */
+      readonly repaired?: boolean;
     },
     column: number | null,
   ): void {
@@ -125,17 +129,17 @@ export class Faults {
       this.#found.set(key, entry);
     }
     const { lines, details } = entry.found;
-    if (lines.length === 0 || lines.at(lines.length - 1) !== line) lines.push(line);
+    if (lines.length === 0 || lines.at(lines.length - 1) !== line) {
+      lines.push(line);
+      if (level === 'error' && !repaired && FIXABLE.get(key) !== 'auto') this.#errorRows += 1;
+    }
     if (details.length < MOST_DETAILS)
       details.push({ ...(file && { file }), line, column, path, ...params });
   }
 
-  /** Without those that a fix mends. */
+  /** Rows that can only be left out: without those that a fix or the reader mends. */
   get errorRows(): number {
-    let rows = 0;
-    for (const [key, { found, level }] of this.#found)
-      if (level === 'error' && FIXABLE.get(key) !== 'auto') rows += found.lines.length;
-    return rows;
+    return this.#errorRows;
   }
 
   list(speak: Say, file: Finding['file']): Finding[] {

@@ -46,7 +46,7 @@ export function badRow(name: string, item: SourceProblem, say: Say): BadRow {
   return { line, column, file, path, reason: what };
 }
 
-export function rowText({ line, column, file, path, reason }: BadRow, say: Say): string {
+function rowText({ line, column, file, path, reason }: BadRow, say: Say): string {
   const at =
     column === null ? say('rows.place', { line }) : say('rows.place_column', { line, column });
   return say('rows.reason', { place: [file, at, path].filter(Boolean).join(', '), reason });
