@@ -27,7 +27,12 @@ export const input = (cli: Cli) =>
 
 export const modelFlags = (cli: Cli) =>
   ({
-    model: { type: 'string', description: cli.say('arg.data_model'), valueHint: 'MODEL' },
+    model: {
+      type: 'string',
+      alias: 'm',
+      description: cli.say('arg.data_model'),
+      valueHint: 'MODEL',
+    },
     'context-length': {
       type: 'string',
       description: cli.say('arg.context_length'),
