@@ -1,5 +1,5 @@
 // The whole check of a training file and, where there is one, its validation file: one pass over the
-// rows in constant memory, then the search for near-duplicates, which reads likely pairs again.
+// rows, then the search for near-duplicates.
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import {
@@ -7,8 +7,6 @@ import {
   type Counter as FormatCounter,
   FormatCounters,
 } from '../analyse/counters.ts';
-import { HashTable, hashText } from '../analyse/hash-table.ts';
-import { NEAR, NearDuplicates } from '../analyse/near.ts';
 import { type Distribution, distribution, Numbers } from '../analyse/numbers.ts';
 import { complies } from '../analyse/patterns.ts';
 import { type View, viewOf } from '../analyse/view.ts';
@@ -16,7 +14,8 @@ import { readSample, ShapeError } from '../convert/read.ts';
 import { type Shape, shapeOf } from '../convert/shapes.ts';
 import { isObject, nameOf } from '../formats/chat.ts';
 import { placeOf } from '../source/json-place.ts';
-import { openSource, rowReader, type Source, type SourceRow } from '../source/rows.ts';
+import { openSource, type Source, type SourceRow } from '../source/rows.ts';
+import { Comparison } from './comparison.ts';
 import { type Counter, isTemplateError } from './counter.ts';
 import { FileChecks, type FileReport, type GeneralWords } from './file-checks.ts';
 import { Faults, Findings } from './findings.ts';
@@ -82,27 +81,17 @@ export type Checked = { readonly train: CheckedFile; readonly valid: CheckedFile
 
 export async function checkData(request: CheckRequest, parts: CheckParts): Promise<Checked> {
   const options = { sheet: request.sheet, encoding: request.encoding, signal: parts.signal };
-  const seen: Seen = {
-    rows: new HashTable(),
-    inputs: new HashTable(),
-    answers: new Numbers(),
-    lines: new Numbers(),
-    places: [],
-    near: request.near ? new NearDuplicates() : null,
-  };
+  const comparison = new Comparison(request.near);
   const train = await openSource(request.path, options);
   try {
-    const trainPass = new Pass(train, request, parts, seen, null);
+    const trainPass = new Pass(train, request, parts, comparison, 'training');
     await trainPass.run();
-    const trainRows = seen.lines.length;
     const valid = request.valid === null ? null : await openSource(request.valid, options);
     try {
-      const validPass = valid && new Pass(valid, request, parts, seen, trainRows);
+      const validPass = valid && new Pass(valid, request, parts, comparison, 'validation');
       await validPass?.run();
-      // 50 MB for a million rows, which the next search needs more.
-      seen.rows = new HashTable();
-      seen.inputs = new HashTable();
-      await findNear(seen, trainRows, trainPass, validPass, parts);
+      if (request.near) parts.onProgress?.({ stage: 'near', rows: comparison.length, file: '' });
+      await comparison.findNear(parts.signal);
       return {
         train: await trainPass.finish(parts),
         valid: validPass === null ? null : await validPass.finish(parts),
@@ -115,49 +104,16 @@ export async function checkData(request: CheckRequest, parts: CheckParts): Promi
   }
 }
 
-/** What rows are compared with, over both files; rows are numbered from 0. */
-type Seen = {
-  rows: HashTable;
-  inputs: HashTable;
-  /** Half a hash of each row's answer. */
-  readonly answers: Numbers;
-  readonly lines: Numbers;
-  readonly places: Place[];
-  readonly near: NearDuplicates | null;
-};
-type Place = {
-  readonly source: Source;
-  readonly offsets: Float64List;
-  readonly bytes: Numbers;
-  readonly first: number;
-};
-
-class Float64List {
-  #values = new Float64Array(1024);
-  length = 0;
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const larger = new Float64Array(this.length * 2);
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values[this.length++] = value;
-  }
-  at(index: number): number {
-    return this.#values[index]!;
-  }
-}
+type Role = 'training' | 'validation';
 
 class Pass {
   readonly findings = new Findings();
   readonly faults = new Faults();
   readonly #source: Source;
   readonly #parts: CheckParts;
-  readonly #seen: Seen;
+  readonly #comparison: Comparison;
   readonly #screen: number;
-  /** Rows before this one belong to the training file; null while that is read. */
-  readonly #trainRows: number | null;
-  readonly #place: Place;
+  readonly #role: Role;
   readonly #file = new FileChecks();
   readonly #counters = new FormatCounters();
   readonly #messages = new Numbers();
@@ -179,21 +135,15 @@ class Pass {
     source: Source,
     request: CheckRequest,
     parts: CheckParts,
-    seen: Seen,
-    trainRows: number | null,
+    comparison: Comparison,
+    role: Role,
   ) {
     this.#source = source;
     this.#parts = parts;
-    this.#seen = seen;
+    this.#comparison = comparison;
     this.#screen = request.screen;
-    this.#trainRows = trainRows;
-    this.#place = {
-      source,
-      offsets: new Float64List(),
-      bytes: new Numbers(),
-      first: seen.lines.length,
-    };
-    seen.places.push(this.#place);
+    this.#role = role;
+    comparison.begin(source, this.findings);
   }
 
   async run(): Promise<void> {
@@ -274,7 +224,7 @@ class Pass {
     this.#file.add(taken.sample, view, line);
     // Short lines come again in any text: names of speakers, headings.
     if (view.prompt !== '' || view.messages !== null || view.answer.length >= SHORTEST_PARAGRAPH)
-      this.#compare(item, view, taken.sample.kind === 'preference');
+      this.#comparison.add(item, view, taken.sample.kind === 'preference');
     this.#unsafe(view, line);
   }
 
@@ -320,40 +270,6 @@ class Pass {
       if (!view.messages.some(({ role }) => role === 'user')) this.#withoutUser += 1;
     }
     return true;
-  }
-
-  #compare({ line, offset, bytes }: SourceRow, view: View, pair: boolean): void {
-    const { rows, inputs, answers, lines, near } = this.#seen;
-    const row = lines.length;
-    const input = `${view.system ?? ''}\u0000${view.prompt}`;
-    const answerHash = hashText(normal(view.answer));
-    const whole = hashText(
-      pair || view.answers.length > 1
-        ? [...view.texts, ...view.given].join('\u0000')
-        : `${input}\u0000${view.answer}`,
-    );
-    lines.push(line);
-    answers.push(answerHash[1]);
-    this.#place.offsets.push(offset);
-    this.#place.bytes.push(bytes);
-    const same = rows.putFirst(whole, row);
-    const asked =
-      view.prompt.trim() === '' ? null : inputs.putFirst(hashText(normal(input), 1), row);
-    if (same !== null) {
-      const like = lines.at(same);
-      const leak = this.#trainRows !== null && same < this.#trainRows;
-      this.findings.hit(leak ? 'leakage' : 'duplicate_exact', line, { line, like });
-      return;
-    }
-    if (asked !== null && !pair && answers.at(asked) !== answerHash[1]) {
-      const like = lines.at(asked);
-      if (this.#trainRows !== null && asked < this.#trainRows) {
-        this.findings.hit('leakage', line, { line, like });
-        return;
-      }
-      this.findings.hit('conflicting_answers', line, { line, like });
-    }
-    near?.add(row, nearText(view));
   }
 
   #unsafe(view: View, line: number): void {
@@ -414,7 +330,7 @@ class Pass {
     const { findings } = this;
     const { contextLength, name } = this.#parts.counter;
     const readable = findings.rows('needs_mapping') < this.#rows;
-    if (this.#trainRows === null && this.#rows > 0 && readable) {
+    if (this.#role === 'training' && this.#rows > 0 && readable) {
       if (this.#sound < MIN_ROWS) findings.set('too_few_rows', { rows: this.#sound });
       else if (this.#sound < FEW_ROWS) findings.set('few_rows', { rows: this.#sound });
     }
@@ -458,52 +374,6 @@ const whole = (key: 'data.unknown_format', line: number, params: Record<string, 
   path: '',
   params,
 });
-
-/** Case and white space decide nothing in ordinary questions; in short ones they may. */
-const normal = (text: string) =>
-  text.length < 12 || text.length > 2000
-    ? text.trim()
-    : text.trim().toLowerCase().replaceAll(SPACES, ' ');
-const SPACES = /\s+/g;
-
-/** Without the system message, which many rows share. */
-const nearText = ({ prompt, answer }: View) => `${prompt}\n${answer}`;
-
-async function findNear(
-  { near, lines, places }: Seen,
-  trainRows: number,
-  train: Pass,
-  valid: Pass | null,
-  { signal, onProgress }: CheckParts,
-): Promise<void> {
-  if (near === null) return;
-  onProgress?.({ stage: 'near', rows: lines.length, file: '' });
-  const readers = await Promise.all(places.map(({ source }) => rowReader(source.jsonl)));
-  try {
-    const textOf = async (row: number) => {
-      const which = row < trainRows || places.length === 1 ? 0 : 1;
-      const { offsets, bytes, first } = places[which]!;
-      const text = await readers[which]!.read(offsets.at(row - first), bytes.at(row - first));
-      const value: unknown = JSON.parse(text);
-      return nearText(viewOf(readSample(shapeOf(value)!, value).sample));
-    };
-    for (const { row, like } of await near.find(textOf, signal)) {
-      const detail = { line: lines.at(row), like: lines.at(like) };
-      const inValid = valid !== null && row >= trainRows;
-      if (inValid && like < trainRows) valid.findings.hit('leakage_near', lines.at(row), detail);
-      else (inValid ? valid : train).findings.hit('duplicate_near', lines.at(row), detail);
-    }
-    const params = { share: NEAR * 100 };
-    for (const pass of [train, valid]) {
-      if (pass !== null && pass.findings.rows('duplicate_near') > 0)
-        pass.findings.set('duplicate_near', params);
-      if (pass !== null && pass.findings.rows('leakage_near') > 0)
-        pass.findings.set('leakage_near', params);
-    }
-  } finally {
-    await Promise.all(readers.map((reader) => reader.close()));
-  }
-}
 
 async function identity(path: string): Promise<{ bytes: number; sha256: string }> {
   const { size } = await stat(path);
