@@ -1,4 +1,5 @@
 // `npm run test:full`: everything `npm run verify` does, and the tests that take minutes
-// (kill -9 at many points, the real model): they run where TUNERY_FULL is set.
+// (training the moderation classifier anew): they run where TUNERY_FULL is set. What trains the real model
+// is in bench/.
 process.argv.push('--full');
 await import('./verify.mjs');
