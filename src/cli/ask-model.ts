@@ -1,21 +1,24 @@
 // Commands that ask a model: their flags, running the task, what the answers cost.
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import type { z } from 'zod';
 import type { AskSettings, Plan, Told } from '../data/documents/ask.ts';
 import { endpointAsker, shown } from '../data/documents/endpoint.ts';
 import type { Made } from '../data/documents/made-rows.ts';
 import type { DataTask } from '../jobs/data-protocol.ts';
 import { runDataTask } from '../jobs/data-tasks.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import type { MessageKey } from '../messages/en.ts';
 import type { Params } from '../messages/say.ts';
 import { decimal, remote, wholeNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
 import { apiKey, checkedBaseUrl } from './client.ts';
-import { languageOf } from './data-input.ts';
+import { languageOf, withInput } from './data-input.ts';
 import { Failure, reasonOf, usageError } from './failure.ts';
 import { note, printJson, printLine } from './output.ts';
 import { progress } from './progress.ts';
-import { compareOutputs } from './recipe.ts';
+import { compareOutputs, readRecipe } from './recipe.ts';
 
 /** `temperature`: where nothing else is said. */
 export const askFlags = (cli: Cli, temperature = '0.3') => {
@@ -90,6 +93,62 @@ export function settingsOf(
     seed: args.seed === 'none' ? null : wholeNumber(say, '--seed', args.seed, 0, 2 ** 31 - 1),
   };
 }
+
+type RowsFlags = Flags & {
+  readonly file?: string | undefined;
+  readonly sheet?: string | undefined;
+  readonly encoding?: string | undefined;
+  readonly output?: string | undefined;
+  readonly recipe?: string | undefined;
+  readonly 'dry-run'?: boolean | undefined;
+};
+type RowsStep = Recipe['step'] & {
+  readonly sheet?: string | undefined;
+  readonly encoding?: string | undefined;
+};
+
+/** The rows of a file that a model is asked about, as flags or a recipe of `step` say: where they are, and
+ *  where the new ones go (beside them as `…_ENDING.jsonl`, where nothing else is said). */
+export async function withRows<S extends z.ZodType<RowsStep>>(
+  cli: Cli,
+  args: RowsFlags,
+  rawArgs: readonly string[],
+  { step, ending, noInput }: { step: S; ending: string; noInput: MessageKey },
+  use: (rows: Rows, recipe: Awaited<ReturnType<typeof readRecipe<S>>> | null) => Promise<void>,
+): Promise<void> {
+  const recipe =
+    args.recipe === undefined ? null : await readRecipe(cli, args.recipe, step, rawArgs);
+  const from = recipe?.inputs[0]?.path ?? args.file;
+  if (from === undefined) throw usageError(cli.say(noInput));
+  await withInput(cli, from, async (path) => {
+    const beside = from === '-' ? resolve('stdin') : path;
+    const output = resolve(
+      args.output ??
+        recipe?.output ??
+        join(dirname(beside), `${basename(beside, extname(beside))}_${ending}.jsonl`),
+    );
+    const rows = {
+      path,
+      name: recipe?.inputs[0]?.file ?? from,
+      sheet: recipe?.step.sheet ?? args.sheet,
+      encoding: recipe?.step.encoding ?? args.encoding,
+      output,
+      dryRun: args['dry-run'] === true,
+      settings: settingsOf(cli, args, output, recipe),
+    };
+    await use(rows, recipe);
+  });
+}
+
+type Rows = {
+  readonly path: string;
+  readonly name: string;
+  readonly sheet: string | undefined;
+  readonly encoding: string | undefined;
+  readonly output: string;
+  readonly dryRun: boolean;
+  readonly settings: AskSettings;
+};
 
 type Used = { readonly prompt_tokens: number; readonly completion_tokens: number };
 

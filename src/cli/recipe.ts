@@ -43,17 +43,7 @@ export async function readRecipe<S extends z.ZodType>(
     ...rest,
     path: join(folder, path),
   }));
-  for (const { path, sha256 } of inputs) {
-    const got = await sha256Of(path).catch((error: Error) => {
-      throw new Failure(say('error.file', { path, reason: error.message }), {
-        code: 'file_not_found',
-      });
-    });
-    if (got !== sha256)
-      throw new Failure(say('transform.changed_input', { path, got, expected: sha256 }), {
-        code: 'input_changed',
-      });
-  }
+  for (const { path, sha256 } of inputs) await unchanged(cli, path, sha256);
   return {
     step: manifest.steps[0] as z.output<S>,
     seed: manifest.seed,
@@ -62,6 +52,19 @@ export async function readRecipe<S extends z.ZodType>(
     /** What the manifest stands beside. */
     output: resolve(recipe).replace(/\.manifest\.json$/, ''),
   };
+}
+
+/** Throws Failure unless the bytes of `path` are those that the recipe was made with. */
+export async function unchanged({ say }: Cli, path: string, expected: string): Promise<void> {
+  const got = await sha256Of(path).catch((error: Error) => {
+    throw new Failure(say('error.file', { path, reason: error.message }), {
+      code: 'file_not_found',
+    });
+  });
+  if (got !== expected)
+    throw new Failure(say('transform.changed_input', { path, got, expected }), {
+      code: 'input_changed',
+    });
 }
 
 /** What the recipe says already must not seem to count on the command line too. */

@@ -1,14 +1,11 @@
 // tunery data distil FILE --model TEACHER: the answers of a teacher to the questions of a file, as chat rows
 // that a smaller model can learn from.
-import { basename, dirname, extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { z } from 'zod';
 import type { Distilled } from '../../data/documents/distil.ts';
-import { askFlags, leftOut, makeRows, settingsOf } from '../ask-model.ts';
+import { askFlags, leftOut, makeRows, withRows } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
-import { input, withInput } from '../data-input.ts';
-import { usageError } from '../failure.ts';
-import { readRecipe } from '../recipe.ts';
+import { input } from '../data-input.ts';
 
 export function distilCommand(cli: Cli) {
   const { say } = cli;
@@ -31,32 +28,16 @@ export function distilCommand(cli: Cli) {
       ...askFlags(cli),
     },
     async run({ args, rawArgs }) {
-      const recipe =
-        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
-      const step = recipe?.step;
-      const from = recipe?.inputs[0]?.path ?? args.file;
-      if (from === undefined) throw usageError(say('distil.no_input'));
-      await withInput(cli, from, async (path) => {
-        const beside = from === '-' ? resolve('stdin') : path;
-        const output = resolve(
-          args.output ??
-            recipe?.output ??
-            join(dirname(beside), `${basename(beside, extname(beside))}_distilled.jsonl`),
-        );
+      const frame = { step: Step, ending: 'distilled', noInput: 'distil.no_input' } as const;
+      await withRows(cli, args, rawArgs, frame, async (rows, recipe) => {
         await makeRows<Distilled>(
           cli,
           args,
           {
             kind: 'distil',
-            path,
-            name: recipe?.inputs[0]?.file ?? from,
-            sheet: step?.sheet ?? args.sheet,
-            encoding: step?.encoding ?? args.encoding,
-            output,
-            system: step === undefined ? (args.system ?? null) : step.system,
-            inline: step?.inline ?? args.inline === true,
-            dryRun: args['dry-run'] === true,
-            settings: settingsOf(cli, args, output, recipe),
+            ...rows,
+            system: recipe === null ? (args.system ?? null) : recipe.step.system,
+            inline: recipe?.step.inline ?? args.inline === true,
           },
           {
             done: ({ asked }, params) => say('distil.done', { ...params, asked }),

@@ -1,14 +1,11 @@
 // tunery data rationale FILE --model M: asks a model to reason, keeps the rows whose reasoning ends in the
 // right answer, and tells their share (STaR).
-import { basename, dirname, extname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import { z } from 'zod';
 import type { Rationales } from '../../data/documents/rationales.ts';
-import { askFlags, leftOut, makeRows, settingsOf } from '../ask-model.ts';
+import { askFlags, leftOut, makeRows, withRows } from '../ask-model.ts';
 import type { Cli } from '../cli.ts';
-import { input, withInput } from '../data-input.ts';
-import { usageError } from '../failure.ts';
-import { readRecipe } from '../recipe.ts';
+import { input } from '../data-input.ts';
 
 export function rationaleCommand(cli: Cli) {
   const { say } = cli;
@@ -29,30 +26,12 @@ export function rationaleCommand(cli: Cli) {
       ...askFlags(cli),
     },
     async run({ args, rawArgs }) {
-      const recipe =
-        args.recipe === undefined ? null : await readRecipe(cli, args.recipe, Step, rawArgs);
-      const from = recipe?.inputs[0]?.path ?? args.file;
-      if (from === undefined) throw usageError(say('rationale.no_input'));
-      await withInput(cli, from, async (path) => {
-        const beside = from === '-' ? resolve('stdin') : path;
-        const output = resolve(
-          args.output ??
-            recipe?.output ??
-            join(dirname(beside), `${basename(beside, extname(beside))}_rationale.jsonl`),
-        );
+      const frame = { step: Step, ending: 'rationale', noInput: 'rationale.no_input' } as const;
+      await withRows(cli, args, rawArgs, frame, async (rows, recipe) => {
         await makeRows<Rationales>(
           cli,
           args,
-          {
-            kind: 'rationale',
-            path,
-            name: recipe?.inputs[0]?.file ?? from,
-            sheet: recipe?.step.sheet ?? args.sheet,
-            encoding: recipe?.step.encoding ?? args.encoding,
-            output,
-            dryRun: args['dry-run'] === true,
-            settings: settingsOf(cli, args, output, recipe),
-          },
+          { kind: 'rationale', ...rows },
           {
             done: ({ asked, kept, share }, params) =>
               say('rationale.done', { ...params, asked, kept, percent: (100 * share).toFixed(1) }),

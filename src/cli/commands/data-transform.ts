@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { defineCommand } from 'citty';
-import { sha256Of } from '../../data/source/manifest.ts';
 import { Manifest, withPaths } from '../../data/transform/steps.ts';
 import type { Transformed } from '../../data/transform/transform-data.ts';
 import { wholeNumber } from '../arguments.ts';
@@ -11,6 +10,7 @@ import type { Cli } from '../cli.ts';
 import { beside, input, languageOf, runTask, unescaped, withInput } from '../data-input.ts';
 import { Failure, reasonOf, usageError } from '../failure.ts';
 import { note, printJson, printLine } from '../output.ts';
+import { unchanged } from '../recipe.ts';
 
 export function transformCommand(cli: Cli) {
   const { say } = cli;
@@ -213,9 +213,9 @@ async function repeatRecipe(
   const [main, ...others] = manifest.inputs as [Input, ...Input[]];
   if (file === undefined && main['name'] === '-') throw usageError(say('transform.name_input'));
   const place = (path: string) => join(folder, path);
-  for (const input of others) await unchanged(cli, place(input.path), input);
+  for (const input of others) await unchanged(cli, place(input.path), input.sha256);
   const result = (await withInput(cli, file ?? place(main.path), async (path) => {
-    await unchanged(cli, path, main);
+    await unchanged(cli, path, main.sha256);
     return runTask(cli, {
       kind: 'transform',
       path,
@@ -235,18 +235,6 @@ async function repeatRecipe(
 }
 
 type Input = Manifest['inputs'][number];
-
-async function unchanged({ say }: Cli, path: string, { sha256 }: Input): Promise<void> {
-  const got = await sha256Of(path).catch((error: Error) => {
-    throw new Failure(say('error.file', { path, reason: error.message }), {
-      code: 'file_not_found',
-    });
-  });
-  if (got !== sha256)
-    throw new Failure(say('transform.changed_input', { path, got, expected: sha256 }), {
-      code: 'input_changed',
-    });
-}
 
 function print(cli: Cli, result: Transformed, json: boolean): void {
   const { say } = cli;
